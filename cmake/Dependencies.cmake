@@ -1,0 +1,12 @@
+# What nandu is built with; each has a line in docs/dependencies.md. Debian 12's packages are the floor.
+find_package(Threads REQUIRED)
+find_path(NANDU_BOOST_INCLUDE boost/json.hpp REQUIRED)
+find_library(NANDU_BOOST_JSON NAMES libboost_json.a REQUIRED)
+find_library(NANDU_URING NAMES liburing.a REQUIRED)
+find_library(NANDU_SECCOMP NAMES libseccomp.a REQUIRED)
+find_library(NANDU_CAPNG NAMES libcap-ng.a REQUIRED)
+find_path(NANDU_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
+find_path(NANDU_FMT_INCLUDE fmt/core.h REQUIRED)
+find_path(NANDU_SPDLOG_INCLUDE spdlog/spdlog.h REQUIRED)
+find_path(NANDU_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_REGEX)

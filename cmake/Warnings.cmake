@@ -1,0 +1,23 @@
+# Warnings are errors on g++ and clang; sanitizers and hardening are chosen by the preset.
+add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+                    -Wnull-dereference -Wundef -Werror -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wthread-safety -Wno-gnu-statement-expression)
+endif()
+if(NANDU_SANITIZE)
+  add_compile_options(-fsanitize=${NANDU_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${NANDU_SANITIZE})
+  # g++ 12 reports impossible null dereferences and uninitialised values in sanitized code.
+  add_compile_options(-Wno-null-dereference)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-maybe-uninitialized)
+  endif()
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_options(-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+  add_link_options(-Wl,-z,relro,-z,now)
+endif()
+find_program(NANDU_CCACHE ccache)
+if(NANDU_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${NANDU_CCACHE})
+endif()

@@ -1,0 +1,43 @@
+// A character backend (stdio, pty, socket, file, null, mux) as a serial port or console sees it. Control loop, all of it; a device
+// whose registers are written by vCPU threads posts to the loop.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_function.h"
+
+namespace nandu {
+
+class Chardev {
+ public:
+  Chardev() = default;
+  Chardev(const Chardev&) = delete;
+  Chardev& operator=(const Chardev&) = delete;
+  virtual ~Chardev() = default;
+
+  virtual const std::string& id() const = 0;
+  virtual std::string filename() const = 0;  // as query-chardev: "pty:/dev/pts/3", "disconnected:unix:/x,server=on"
+  // Takes what it can now and returns how much; a backend with nobody at the other end takes and drops everything.
+  // After a short write, on_writable runs once when there is room again.
+  virtual size_t Write(std::span<const std::byte> bytes) = 0;
+  virtual void NotifyWritable(UniqueFunction<void()> on_writable) = 0;
+
+  struct FrontEnd {
+    UniqueFunction<size_t()> room;                              // how many bytes the device takes now
+    UniqueFunction<void(std::span<const std::byte>)> data;      // never more than room() answered
+    UniqueFunction<void(bool open)> connection;                 // a client came or went
+    UniqueFunction<void()> break_condition;                     // serial break (Ctrl-a b on a mux)
+  };
+  // One front end at a time; kBusy when there is one (use a mux).
+  virtual Result<> Attach(FrontEnd front_end) = 0;
+  virtual void Detach() = 0;
+  virtual void AcceptInput() = 0;  // room() grew: deliver what waits
+  virtual bool connected() const = 0;
+};
+
+}  // namespace nandu

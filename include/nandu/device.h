@@ -1,0 +1,97 @@
+// What a device is to the machine, and how one is made from options. A device registers one row in the catalog (machine/device_catalog.cpp);
+// its options, defaults and wiring live in its own factory.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_function.h"
+
+#include <nandu/acpi_contributor.h>
+
+namespace nandu {
+
+class AddressSpace;
+class BlockNode;
+class Chardev;
+class Clock;
+class ControlLoop;
+class EventLoop;
+class IrqLine;
+class MsiAllocator;
+class NetBackend;
+class PciBus;
+class PciFunction;
+class StateReader;
+class StateWriter;
+struct TypeInfo;
+
+// One thing on the board. Control thread unless said otherwise.
+class Device {
+ public:
+  Device() = default;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  virtual ~Device() = default;
+
+  virtual const std::string& id() const = 0;                // the user's id, or a made-up one ("#serial0")
+  virtual std::string_view driver() const = 0;              // "virtio-blk-pci"
+  virtual std::string StatePath() const = 0;                // "/machine/pcie.0/02.0", "/machine/isa/serial0"
+  virtual PciFunction* pci() { return nullptr; }            // a PCI device's function
+  virtual PciBus* bus() { return nullptr; }                 // a bridge's secondary bus
+  virtual AcpiContributor* acpi() { return nullptr; }
+
+  // Three-phase reset with vCPUs stopped: Quiesce first, then Reset of all, then Start again.
+  virtual void Reset() = 0;
+  // Stops touching guest memory and raising interrupts; done runs on any thread. Past its deadline the machine calls StuckRequests.
+  virtual void Quiesce(UniqueFunction<void()> done) = 0;
+  virtual std::vector<std::string> StuckRequests() const = 0;  // "node disk0, write at 4096, 12 s"; empty when none
+  virtual void Resume() = 0;                                   // level lines re-driven, rings re-checked, queues interrupted once
+  virtual void Save(const StateWriter& writer) const = 0;      // only while quiesced
+  virtual Result<> Load(const StateReader& reader) = 0;        // only while quiesced; validates before it changes anything
+};
+
+// What a factory may use of the machine.
+class DeviceHost {
+ public:
+  DeviceHost() = default;
+  DeviceHost(const DeviceHost&) = delete;
+  DeviceHost& operator=(const DeviceHost&) = delete;
+  virtual ~DeviceHost() = default;
+
+  virtual ControlLoop& control() = 0;
+  virtual Clock& clock() = 0;
+  virtual AddressSpace& memory_space() = 0;
+  virtual AddressSpace& io_space() = 0;
+  virtual MsiAllocator& msi() = 0;
+  virtual IrqLine& IsaIrq(unsigned line) = 0;                              // 0..15
+  virtual Result<PciBus*> FindPciBus(std::string_view id) = 0;             // empty: the root bus
+  virtual Result<EventLoop*> FindIoLoop(std::string_view iothread_id) = 0; // empty: the shared default one
+  virtual Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) = 0;  // node name or -drive id
+  virtual Result<std::shared_ptr<NetBackend>> ClaimNetBackend(std::string_view id, std::string_view user) = 0;
+  virtual Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) = 0;
+  virtual std::string DefaultMac() = 0;                                     // 52:54:00:12:34:56 and up, as QEMU counts
+  virtual void GuestPanicked(std::string_view why) = 0;                     // any thread
+  virtual void RequestReset(std::string_view cause) = 0;                    // any thread: "guest-reset"
+  virtual void RequestShutdown(std::string_view cause) = 0;                 // any thread: "guest-shutdown"
+  virtual void RequestExit(int status) = 0;                                 // any thread: isa-debug-exit
+};
+
+// One -device, parsed: everything but driver and id, as a JSON object with the property names as the user wrote them.
+struct DeviceFactory {
+  std::string_view driver;                 // "virtio-blk-pci"
+  std::vector<std::string_view> aliases;   // "virtio-blk"
+  std::string_view description;            // for -device help
+  std::string_view bus;                    // "PCI", "ISA", "System"
+  const TypeInfo* (*options)();            // the described options struct: parsing, -device X,help and did-you-mean come from it
+  Result<std::unique_ptr<Device>> (*create)(DeviceHost& host, const std::string& id, const boost::json::object& options);
+};
+
+}  // namespace nandu

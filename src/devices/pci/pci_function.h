@@ -1,0 +1,97 @@
+// One PCI function: configuration space, BARs, capabilities, INTx, MSI-X and its view of guest memory. A device *has* one; it does not
+// inherit from it. PCI Local Bus 3.0 chapter 6, PCI Express Base 5.0 chapter 7.
+//
+// Built on the control thread, then attached to a bus. ReadConfig and WriteConfig: any vCPU thread, under the function's own leaf mutex.
+#pragma once
+
+#include <nandu/exit.h>
+#include <nandu/irq.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_annotations.h"
+#include "memory/address_space.h"
+#include "memory/dma_space.h"
+#include "state/state.h"
+
+namespace nandu {
+
+class PciBus;
+
+struct PciIdentity {
+  uint16_t vendor_id = 0;
+  uint16_t device_id = 0;
+  uint8_t revision = 0;
+  uint32_t class_code = 0;  // 24 bits: base class, subclass, programming interface
+  uint16_t subsystem_vendor_id = 0;
+  uint16_t subsystem_id = 0;
+  uint8_t interrupt_pin = 0;   // 0 none, 1 INTA# ... 4 INTD#
+  bool bridge = false;         // header type 1
+};
+
+enum class BarKind : uint8_t { kIo, kMemory32, kMemory64, kMemory64Prefetchable };
+
+class PciFunction {
+ public:
+  PciFunction(std::string name, const PciIdentity& identity, bool express);
+  ~PciFunction();
+  PciFunction(const PciFunction&) = delete;
+  PciFunction& operator=(const PciFunction&) = delete;
+
+  // ---- building, before Attach ----
+  Result<> AddBar(unsigned index, BarKind kind, Region region);  // size: the region's, a power of two
+  // Appends a capability and returns its offset. `body` follows the ID and next pointer; `writable` masks it, same length, empty = read-only.
+  Result<uint8_t> AddCapability(uint8_t id, std::span<const uint8_t> body, std::span<const uint8_t> writable = {});
+  Result<uint16_t> AddExtendedCapability(uint16_t id, uint8_t version, std::span<const uint8_t> body, std::span<const uint8_t> writable = {});
+  // Adds the capability, the table at the start of BAR `bar` and the pending bits after it, as QEMU's msix_init_exclusive_bar lays them out.
+  Result<> EnableMsix(unsigned vectors, unsigned bar, MsiAllocator& allocator);
+  void SetInitial(uint16_t reg, unsigned size, uint32_t value, uint32_t writable);  // reset value and write mask of other registers
+
+  // Called after a guest's write changed configuration space, outside the lock, on the writing thread. May park (Bus Master Enable 1 to 0,
+  // function-level reset).
+  void SetConfigHook(std::function<ExitDone(uint16_t reg, unsigned size)> hook);
+  // Serves reads and writes of a range itself (virtio's VIRTIO_PCI_CAP_PCI_CFG window); `read`'s answer replaces the stored bytes.
+  void SetConfigWindow(uint16_t reg, uint16_t bytes, std::function<uint32_t(uint16_t, unsigned)> read,
+                       std::function<ExitDone(uint16_t, unsigned, uint32_t)> write);
+
+  // ---- the bus's ----
+  uint32_t ReadConfig(uint16_t reg, unsigned size);
+  ExitDone WriteConfig(uint16_t reg, unsigned size, uint32_t value);
+  void Reset();  // back to the initial values; BARs unmapped, MSI-X masked, INTx low
+
+  // ---- the device's ----
+  DmaSpace& dma() { return dma_; }
+  void SetIntx(bool level);            // the pin; honours Interrupt Disable and keeps the status bit
+  bool msix_enabled() const;           // enabled in Message Control
+  unsigned msix_vectors() const;
+  void NotifyMsix(unsigned vector);    // any thread; masked sets the pending bit, out of range is ignored and counted
+  bool bus_master() const;
+  const std::string& name() const { return name_; }
+  const PciIdentity& identity() const { return identity_; }
+  bool express() const { return express_; }
+  uint8_t devfn() const { return devfn_; }
+  std::string StateName() const;       // "02.0"
+
+  void Save(const StateWriter& writer) const;
+  Result<> Load(const StateReader& reader);  // validates, then rebuilds BAR mappings, MSI-X routes and the INTx level
+
+ private:
+  friend class PciBus;
+  struct Impl;
+  const std::string name_;
+  const PciIdentity identity_;
+  const bool express_;
+  uint8_t devfn_ = 0;
+  DmaSpace dma_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nandu

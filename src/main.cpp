@@ -1,0 +1,2 @@
+// argv -> MachineConfig -> run.
+int main() { return 0; }

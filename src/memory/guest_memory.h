@@ -1,0 +1,58 @@
+// Guest RAM as plain memory: an immutable, sorted list of regions. Hotplug and BAR moves publish a new one; a holder of the old one keeps
+// its pages mapped. Checked access only: a bad range is an answer, never an abort. Any thread.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "memory/gpa.h"
+#include "memory/ram_block.h"
+
+namespace nandu {
+
+struct RamRange {
+  uint64_t base = 0;  // guest-physical
+  uint64_t size = 0;
+  std::shared_ptr<RamBlock> block;
+  uint64_t block_offset = 0;
+  bool readonly = false;
+};
+
+class GuestMemory {
+ public:
+  explicit GuestMemory(std::vector<RamRange> ranges);  // sorted by base, not overlapping
+
+  const std::vector<RamRange>& ranges() const { return ranges_; }
+
+  // Appends iovecs that cover [at, at+len); false (and `out` as it was) when a byte of it is no RAM or, for kWrite, read-only.
+  bool ToIovecs(Gpa at, uint64_t len, Access access, std::vector<iovec>* out) const;
+  // The host address of [at, at+len) when it lies within one region; null otherwise.
+  std::byte* HostPointer(Gpa at, uint64_t len, Access access) const;
+
+  // One copy: what was loaded cannot change under the caller.
+  bool Read(Gpa at, void* out, uint64_t len) const;
+  bool Write(Gpa at, const void* from, uint64_t len) const;  // marks dirty itself
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  bool Load(Gpa at, T* out) const {
+    return Read(at, out, sizeof(T));
+  }
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  bool Store(Gpa at, const T& value) const {
+    return Write(at, &value, sizeof(T));
+  }
+  // For writes through iovecs, before the guest is told. One relaxed test when logging is off.
+  void MarkDirty(Gpa at, uint64_t len) const;
+
+ private:
+  const RamRange* Find(uint64_t at) const;
+  std::vector<RamRange> ranges_;
+};
+
+}  // namespace nandu
