@@ -32,8 +32,10 @@ class Chardev {
     UniqueFunction<void(std::span<const std::byte>)> data;      // never more than room() answered
     UniqueFunction<void(bool open)> connection;                 // a client came or went
     UniqueFunction<void()> break_condition;                     // serial break (Ctrl-a b on a mux)
+    UniqueFunction<void(bool focused)> focus;                   // a mux turned its input to this front end, or away
   };
-  // One front end at a time; kBusy when there is one (use a mux).
+  // One front end at a time; kBusy when there is one (use a mux). When a client is there already, connection(true) runs before it
+  // returns. Every callback may be empty; none runs from within Write. A front end may Detach from within its callbacks.
   virtual Result<> Attach(FrontEnd front_end) = 0;
   virtual void Detach() = 0;
   virtual void AcceptInput() = 0;  // room() grew: deliver what waits
