@@ -1,5 +1,6 @@
-// Guest memory as one PCI function may see it: the identity over the current memory, and empty while Bus Master Enable is 0. Devices hold
-// this, never GuestMemory. Readers on any thread; SetMemory and SetEnabled on the control thread or a vCPU.
+// Guest memory as one PCI function may see it: the identity over the current memory, and empty while Bus
+// Master Enable is 0. Devices hold this, never GuestMemory. Readers on any thread; SetMemory and SetEnabled
+// on the control thread or a vCPU.
 #pragma once
 
 #include <atomic>
@@ -15,9 +16,11 @@ namespace nandu {
 class DmaSpace {
  public:
   DmaSpace();  // disabled and empty
-  explicit DmaSpace(std::shared_ptr<const GuestMemory> memory);  // enabled: for tests and for devices that are no PCI function
+  explicit DmaSpace(std::shared_ptr<const GuestMemory>
+                        memory);  // enabled: for tests and for devices that are no PCI function
 
-  // Grows whenever what Current() answers may have changed: whoever caches a translation checks it at each use.
+  // Grows whenever what Current() answers may have changed: whoever caches a translation checks it at each
+  // use.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   // The memory now; holding it pins its pages. Never null: empty while disabled.
   std::shared_ptr<const GuestMemory> Current() const;

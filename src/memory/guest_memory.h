@@ -1,12 +1,12 @@
-// Guest RAM as plain memory: an immutable, sorted list of regions. Hotplug and BAR moves publish a new one; a holder of the old one keeps
-// its pages mapped. Checked access only: a bad range is an answer, never an abort. Any thread.
+// Guest RAM as plain memory: an immutable, sorted list of regions. Hotplug and BAR moves publish a new one; a
+// holder of the old one keeps its pages mapped. Checked access only: a bad range is an answer, never an
+// abort. Any thread.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <sys/uio.h>
 #include <type_traits>
 #include <vector>
 
@@ -21,6 +21,7 @@ struct RamRange {
   std::shared_ptr<RamBlock> block;
   uint64_t block_offset = 0;
   bool readonly = false;
+  bool operator==(const RamRange&) const = default;
 };
 
 class GuestMemory {
@@ -29,29 +30,30 @@ class GuestMemory {
 
   const std::vector<RamRange>& ranges() const { return ranges_; }
 
-  // Appends iovecs that cover [at, at+len); false (and `out` as it was) when a byte of it is no RAM or, for kWrite, read-only.
+  // Appends iovecs that cover [at, at+len); false (and `out` as it was) when a byte of it is no RAM or, for
+  // kWrite, read-only.
   bool ToIovecs(Gpa at, uint64_t len, Access access, std::vector<iovec>* out) const;
   // The host address of [at, at+len) when it lies within one region; null otherwise.
   std::byte* HostPointer(Gpa at, uint64_t len, Access access) const;
 
-  // One copy: what was loaded cannot change under the caller.
+  // One copy: what was loaded cannot change under the caller. A naturally aligned value of 2, 4 or 8 bytes is
+  // copied whole. False, and `out` unspecified or nothing written, when a byte of it is no RAM (Write: no
+  // writable RAM).
   bool Read(Gpa at, void* out, uint64_t len) const;
   bool Write(Gpa at, const void* from, uint64_t len) const;  // marks dirty itself
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  bool Load(Gpa at, T* out) const {
-    return Read(at, out, sizeof(T));
-  }
+  requires std::is_trivially_copyable_v<T>
+  bool Load(Gpa at, T* out) const { return Read(at, out, sizeof(T)); }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  bool Store(Gpa at, const T& value) const {
-    return Write(at, &value, sizeof(T));
-  }
+  requires std::is_trivially_copyable_v<T>
+  bool Store(Gpa at, const T& value) const { return Write(at, &value, sizeof(T)); }
   // For writes through iovecs, before the guest is told. One relaxed test when logging is off.
   void MarkDirty(Gpa at, uint64_t len) const;
 
  private:
   const RamRange* Find(uint64_t at) const;
+  template <class Visit>
+  bool ForEachPiece(Gpa at, uint64_t len, Access access, Visit visit) const;
   std::vector<RamRange> ranges_;
 };
 

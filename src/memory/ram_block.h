@@ -1,6 +1,9 @@
-// One host mapping that backs guest RAM or ROM. Unmapped when the last user lets go: the flat views, and the requests that pin them.
+// One host mapping that backs guest RAM or ROM. Unmapped when the last user lets go: the flat views, and the
+// requests that pin them. Any thread may mark pages dirty; the log is started, stopped and harvested by one
+// thread (the dirty tracker's).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,18 +11,21 @@
 #include <string>
 
 #include "base/result.h"
+#include "memory/dirty_bitmap.h"
 
 namespace nandu {
 
 class RamBlock {
  public:
   struct Options {
-    bool huge_pages = true;   // MADV_HUGEPAGE, as QEMU's memory-backend-ram
-    bool mergeable = true;    // MADV_MERGEABLE (mem-merge)
-    bool in_core_dump = true; // dump-guest-core
+    bool huge_pages = true;    // MADV_HUGEPAGE, as QEMU's memory-backend-ram
+    bool mergeable = true;     // MADV_MERGEABLE (mem-merge)
+    bool in_core_dump = true;  // dump-guest-core
   };
-  // Private anonymous memory, sparse until touched. `size` in bytes, a multiple of the page size.
-  static Result<std::shared_ptr<RamBlock>> CreateAnonymous(std::string name, uint64_t size, const Options& options);
+  // Private anonymous memory, sparse until touched. `size` in bytes, a multiple of the page size. Memory of 2
+  // MiB and more begins at a multiple of 2 MiB, so that KVM can map huge pages.
+  static Result<std::shared_ptr<RamBlock>> CreateAnonymous(std::string name, uint64_t size,
+                                                           const Options& options);
 
   ~RamBlock();
   RamBlock(const RamBlock&) = delete;
@@ -30,11 +36,31 @@ class RamBlock {
   uint64_t size() const { return size_; }
   std::span<std::byte> bytes() const { return {host_, size_}; }
 
+  // Whether any block of the process logs: the one relaxed test of a writer while none does.
+  static bool AnyLogging() { return logging_blocks_.load(std::memory_order_relaxed) != 0; }
+  // After the bytes were written, before the guest is told.
+  void MarkDirty(uint64_t offset, uint64_t len) {
+    if (AnyLogging()) [[unlikely]] {
+      if (DirtyBitmap* const log = log_.load(std::memory_order_acquire)) {
+        log->MarkBytes(offset, len);
+      }
+    }
+  }
+  // Starts with a clean bitmap. When this returns, every write that was not marked is visible to the caller.
+  void StartDirtyLog();
+  void StopDirtyLog();
+  DirtyBitmap* dirty_log() const {
+    return log_.load(std::memory_order_acquire);
+  }  // null while it does not log
+
  private:
   RamBlock(std::string name, std::byte* host, uint64_t size);
+  static std::atomic<uint32_t> logging_blocks_;
   const std::string name_;
   std::byte* const host_;
   const uint64_t size_;
+  std::atomic<DirtyBitmap*> log_{nullptr};
+  std::unique_ptr<DirtyBitmap> bitmap_;  // kept once made: a late writer may still hold it
 };
 
 }  // namespace nandu

@@ -1,24 +1,24 @@
 // What can be mapped into an address space.
 #pragma once
 
-#include <nandu/io_handler.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include <nandu/io_handler.h>
+
 #include "memory/ram_block.h"
 
 namespace nandu {
 
-// A write at `offset` that signals an eventfd instead of leaving the guest (KVM_IOEVENTFD). Matching nothing: any value, any length
-// when `size` is 0. The handler behind it serves writes where no ioeventfd can.
+// A write at `offset` that signals an eventfd instead of leaving the guest (KVM_IOEVENTFD). Matching nothing:
+// any value, any length when `size` is 0. The handler behind it serves writes where no ioeventfd can.
 struct IoEvent {
-  uint64_t offset = 0;             // from the region's start
-  unsigned size = 0;               // 0, 1, 2, 4 or 8 bytes
-  std::optional<uint64_t> match;   // only this value
-  int fd = -1;                     // eventfd; stays open while the region is mapped
+  uint64_t offset = 0;            // from the region's start
+  unsigned size = 0;              // 0, 1, 2, 4 or 8 bytes
+  std::optional<uint64_t> match;  // only this value
+  int fd = -1;                    // eventfd; stays open while the region is mapped
   bool operator==(const IoEvent&) const = default;
 };
 
@@ -27,7 +27,8 @@ class Region {
   enum class Kind : uint8_t { kRam, kIo };
 
   static Region Ram(std::shared_ptr<RamBlock> block, uint64_t block_offset, uint64_t size);
-  static Region Rom(std::shared_ptr<RamBlock> block, uint64_t block_offset, uint64_t size);  // guest writes are dropped and counted
+  static Region Rom(std::shared_ptr<RamBlock> block, uint64_t block_offset,
+                    uint64_t size);  // guest writes are dropped and counted
   static Region Io(std::shared_ptr<IoHandler> handler, uint64_t size, std::vector<IoEvent> events = {});
 
   Kind kind() const { return kind_; }
