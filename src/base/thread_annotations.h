@@ -19,7 +19,7 @@ class NANDU_TA(capability("mutex")) Mutex {
   void lock() NANDU_TA(acquire_capability()) { mutex_.lock(); }
   void unlock() NANDU_TA(release_capability()) { mutex_.unlock(); }
   bool try_lock() NANDU_TA(try_acquire_capability(true)) { return mutex_.try_lock(); }
-  std::mutex& native() NANDU_TA(return_capability(this)) { return mutex_; }
+  std::mutex& native() { return mutex_; }
 
  private:
   std::mutex mutex_;
