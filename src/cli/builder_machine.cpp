@@ -1,0 +1,268 @@
+// -machine, -accel, -cpu, -smp, -m, -name, -uuid, -object, -action, -overcommit and -rtc.
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/json.h"
+#include "cli/builder.h"
+#include "cli/property_list.h"
+#include "cli/sizes.h"
+
+namespace nandu {
+namespace {
+
+constexpr std::string_view kMachineTypes[] = {"q35", "pc-q35-7.2"};
+
+Result<> TakeAccelerators(const std::string& names) {
+  // "kvm:tcg" asks for the first that works. KVM always comes first here, and nandu does not fall back to a
+  // translator it lacks.
+  if (names != "kvm" && !names.starts_with("kvm:")) {
+    return Fail(Errc::kUnsupported, "accelerator '{}': nandu runs guests on KVM only; use accel=kvm", names);
+  }
+  return {};
+}
+
+Result<> TakeIrqchip(PropertyList* list) {
+  return list->TakeOnly("kernel-irqchip", {"on"},
+                        "the interrupt controllers are the kernel's; a split irqchip is not there yet");
+}
+
+}  // namespace
+
+Result<> Builder::Machine(std::string_view text) {
+  if (text == "help" || text == "?") {
+    out_.action = CommandLine::Action::kMachineHelp;
+    return {};
+  }
+  PropertyList list = TRY(PropertyList::Parse(text, "type"));
+  const std::string type = list.Take("type", config_.machine_type);
+  if (std::ranges::find(kMachineTypes, type) == std::end(kMachineTypes)) {
+    return Fail(Errc::kUnsupported, "machine type '{}' is not served; known: q35 (pc-q35-7.2)", type);
+  }
+  config_.machine_type = "pc-q35-7.2";
+  TRY(TakeAccelerators(list.Take("accel", "kvm")));
+  TRY(TakeIrqchip(&list));
+  config_.hpet = TRY(list.TakeSwitch("hpet", config_.hpet));
+  config_.dump_guest_core = TRY(list.TakeSwitch("dump-guest-core", config_.dump_guest_core));
+  config_.mem_merge = TRY(list.TakeSwitch("mem-merge", config_.mem_merge));
+  config_.kernel = list.Take("kernel", config_.kernel);
+  config_.initrd = list.Take("initrd", config_.initrd);
+  config_.append = list.Take("append", config_.append);
+  config_.bios = list.Take("firmware", config_.bios);
+  memory_backend_ = list.Take("memory-backend", memory_backend_);
+  TRY(list.TakeOnly("acpi", {"on", "auto"}, "q35 guests without ACPI are not served yet"));
+  TRY(list.TakeOnly("usb", {"off"}, "there is no USB yet"));
+  TRY(list.TakeOnly("smm", {"off", "auto"}, "system management mode waits for firmware"));
+  TRY(list.TakeOnly("vmport", {"off", "auto"}, "the VMware backdoor is not there yet"));
+  TRY(list.TakeOnly("graphics", {"off"}, "there is no display yet"));
+  TRY(list.TakeOnly("pic", {"on", "auto"}, "the kernel's interrupt controllers come whole"));
+  TRY(list.TakeOnly("pit", {"on", "auto"}, "the kernel's interrupt controllers come with the timer"));
+  TRY(list.TakeOnly("i8042", {"on"}, "the keyboard controller is part of the board"));
+  TRY(list.TakeOnly("sata", {"off"}, "there is no AHCI controller yet"));
+  TRY(list.TakeOnly("smbus", {"off"}, "there is no SMBus yet"));
+  TRY(list.TakeOnly("suppress-vmdesc", {"off", "on"}, "migration streams carry no description"));
+  TRY(list.TakeOnly("nvdimm", {"off"}, "there are no NVDIMMs yet"));
+  TRY(list.TakeOnly("hmat", {"off"}, "there is no HMAT yet"));
+  return list.Finish();
+}
+
+Result<> Builder::Accel(std::string_view text) {
+  if (text == "help" || text == "?") {
+    out_.action = CommandLine::Action::kAccelHelp;
+    return {};
+  }
+  PropertyList list = TRY(PropertyList::Parse(text, "accel"));
+  TRY(TakeAccelerators(list.Take("accel", "kvm")));
+  TRY(TakeIrqchip(&list));
+  TRY(list.TakeOnly("thread", {"multi"}, "each vCPU has a thread"));
+  TRY(list.TakeOnly("dirty-ring-size", {"0"}, "the dirty ring waits for migration"));
+  return list.Finish();
+}
+
+Result<> Builder::Cpu(std::string_view text) {
+  if (text == "help" || text == "?") {
+    out_.action = CommandLine::Action::kCpuHelp;
+    return {};
+  }
+  config_.cpu = text;
+  return {};
+}
+
+Result<> Builder::Smp(std::string_view text) {
+  constexpr unsigned kMost = 4096;
+  PropertyList list = TRY(PropertyList::Parse(text, "cpus"));
+  const unsigned cpus = TRY(list.TakeNumber("cpus", 0, 1, kMost));
+  unsigned max_cpus = TRY(list.TakeNumber("maxcpus", 0, 1, kMost));
+  unsigned sockets = TRY(list.TakeNumber("sockets", 0, 1, kMost));
+  const unsigned dies = TRY(list.TakeNumber("dies", 1, 1, kMost));
+  unsigned cores = TRY(list.TakeNumber("cores", 0, 1, kMost));
+  unsigned threads = TRY(list.TakeNumber("threads", 0, 1, kMost));
+  TRY(list.TakeOnly("clusters", {"1"}, "x86 CPUs have no clusters"));
+  TRY(list.Finish());
+  // QEMU 6.2 and later: what is not given is filled in with cores before sockets, sockets before threads.
+  unsigned total = max_cpus != 0 ? max_cpus : cpus;
+  if (total == 0) {
+    total = std::max(sockets, 1U) * dies * std::max(cores, 1U) * std::max(threads, 1U);
+  }
+  if (cores == 0) {
+    sockets = std::max(sockets, 1U);
+    threads = std::max(threads, 1U);
+    cores = total / (sockets * dies * threads);
+  } else if (sockets == 0) {
+    threads = std::max(threads, 1U);
+    sockets = total / (dies * cores * threads);
+  } else if (threads == 0) {
+    threads = total / (sockets * dies * cores);
+  }
+  if (uint64_t{sockets} * dies * cores * threads != total) {
+    return Fail(Errc::kInvalidArgument,
+                "sockets ({}) * dies ({}) * cores ({}) * threads ({}) is not the number of CPUs ({})",
+                sockets, dies, cores, threads, total);
+  }
+  const unsigned present = cpus != 0 ? cpus : total;
+  if (present != total) {
+    return Fail(Errc::kUnsupported,
+                "maxcpus={} with cpus={}: vCPUs cannot be plugged in later yet; make both the same", total,
+                present);
+  }
+  config_.smp = SmpConfig{present, total, sockets, dies, cores, threads};
+  return {};
+}
+
+Result<> Builder::Memory(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, "size"));
+  const std::string size = list.Take("size");
+  if (!size.empty()) {
+    config_.ram_bytes = TRY(ParseSize(size, uint64_t{1} << 20));
+  }
+  TRY(list.TakeOnly("slots", {"0"}, "memory cannot be plugged in later yet"));
+  TRY(list.TakeOnly("maxmem", {size}, "memory cannot be plugged in later yet"));
+  return list.Finish();
+}
+
+Result<> Builder::Name(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, "guest"));
+  config_.name = list.Take("guest", config_.name);
+  config_.process_name = list.Take("process", config_.process_name);
+  config_.debug_threads = TRY(list.TakeSwitch("debug-threads", config_.debug_threads));
+  return list.Finish();
+}
+
+Result<> Builder::Uuid(std::string_view text) {
+  constexpr size_t kDashes[] = {8, 13, 18, 23};
+  bool good = text.size() == 36;
+  for (size_t i = 0; good && i < text.size(); ++i) {
+    const bool dash = std::ranges::find(kDashes, i) != std::end(kDashes);
+    good = dash ? text[i] == '-' : std::isxdigit(static_cast<unsigned char>(text[i])) != 0;
+  }
+  if (!good) {
+    return Fail(Errc::kInvalidArgument, "'{}' is no UUID; write xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", text);
+  }
+  config_.uuid = text;
+  std::ranges::transform(config_.uuid, config_.uuid.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return {};
+}
+
+Result<> Builder::Object(std::string_view text) {
+  boost::json::object bag = TRY(ParseOptionBag(text, "qom-type", Nesting::kFlat));
+  const boost::json::value* type = bag.if_contains("qom-type");
+  if (type == nullptr || !type->is_string()) {
+    return Fail(Errc::kInvalidArgument, "an object needs its type first: iothread or memory-backend-ram");
+  }
+  if (type->as_string() == "iothread") {
+    bag.erase("qom-type");
+    config_.iothreads.push_back({std::move(bag), Format("-object {}", text)});
+    return {};
+  }
+  if (type->as_string() != "memory-backend-ram") {
+    return Fail(Errc::kUnsupported, "object type '{}' is not served; known: iothread, memory-backend-ram",
+                std::string_view(type->as_string()));
+  }
+  MemoryBackend backend;
+  for (const auto& item : bag) {
+    const std::string_view key = item.key();
+    const std::string value =
+        item.value().is_string() ? std::string(item.value().as_string()) : JsonText(item.value());
+    if (key == "id") {
+      backend.id = value;
+    } else if (key == "size") {
+      backend.size = TRY(Prefix(ParseSize(value), "size"));
+    } else if (key == "dump") {
+      config_.dump_guest_core = TRY(Prefix(ParseSwitch(value), key));
+    } else if (key == "merge") {
+      config_.mem_merge = TRY(Prefix(ParseSwitch(value), key));
+    } else if (key == "share" || key == "prealloc") {
+      if (TRY(Prefix(ParseSwitch(value), key))) {
+        return Fail(Errc::kUnsupported, "{}=on is not served yet", key);
+      }
+    } else if (key != "qom-type") {
+      return Fail(Errc::kUnsupported,
+                  "property '{}' is not served; known: id, size, dump, merge, share=off, prealloc=off", key);
+    }
+  }
+  if (backend.id.empty() || backend.size == 0) {
+    return Fail(Errc::kInvalidArgument, "a memory-backend-ram needs id= and size=");
+  }
+  memory_backends_.push_back(std::move(backend));
+  return {};
+}
+
+Result<> Builder::FinishMemory() {
+  for (const MemoryBackend& backend : memory_backends_) {
+    if (backend.id != memory_backend_) {
+      return Fail(Errc::kInvalidArgument,
+                  "memory backend '{}' is used by nothing; name it in -machine memory-backend=", backend.id);
+    }
+    if (backend.size != config_.ram_bytes) {
+      return Fail(Errc::kInvalidArgument,
+                  "memory backend '{}' has {} bytes and -m says {}; make both the same", backend.id,
+                  backend.size, config_.ram_bytes);
+    }
+    config_.ram_block_name = backend.id;
+  }
+  if (!memory_backend_.empty() && memory_backends_.empty()) {
+    return Fail(Errc::kNotFound, "-machine memory-backend={}: there is no -object with that id",
+                memory_backend_);
+  }
+  return {};
+}
+
+Result<> Builder::Action(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, {}));
+  const std::string reboot = list.Take("reboot");
+  const std::string shutdown = list.Take("shutdown");
+  TRY(list.TakeOnly("panic", {"shutdown"}, "a guest's panic ends the VM"));
+  TRY(list.TakeOnly("watchdog", {}, "there is no watchdog yet"));
+  TRY(list.Finish());
+  if (!reboot.empty()) {
+    if (reboot != "reset" && reboot != "shutdown") {
+      return Fail(Errc::kInvalidArgument, "reboot={}: known are reset and shutdown", reboot);
+    }
+    config_.reboot = reboot == "reset" ? RebootAction::kReset : RebootAction::kShutdown;
+  }
+  if (!shutdown.empty()) {
+    if (shutdown != "poweroff" && shutdown != "pause") {
+      return Fail(Errc::kInvalidArgument, "shutdown={}: known are poweroff and pause", shutdown);
+    }
+    config_.shutdown = shutdown == "pause" ? ShutdownAction::kPause : ShutdownAction::kPowerOff;
+  }
+  return {};
+}
+
+Result<> Builder::Overcommit(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, {}));
+  TRY(list.TakeOnly("mem-lock", {"off"}, "guest memory is not locked yet"));
+  TRY(list.TakeOnly("cpu-pm", {"off"}, "the host keeps its power management"));
+  return list.Finish();
+}
+
+Result<> Builder::Rtc(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, {}));
+  TRY(list.TakeOnly("base", {"utc"}, "the clock starts at the host's UTC time"));
+  TRY(list.TakeOnly("clock", {"host"}, "the clock follows the host's"));
+  TRY(list.TakeOnly("driftfix", {"none"}, "lost ticks are not made up for"));
+  return list.Finish();
+}
+
+}  // namespace nandu

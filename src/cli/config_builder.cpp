@@ -1,0 +1,151 @@
+#include "cli/config_builder.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "cli/builder.h"
+
+namespace nandu {
+
+Result<> Builder::Take(const Token& token) {
+  struct Handler {
+    std::string_view option;
+    Result<> (Builder::*function)(std::string_view value);
+  };
+  static constexpr Handler kHandlers[] = {
+      {"machine", &Builder::Machine},
+      {"M", &Builder::Machine},
+      {"accel", &Builder::Accel},
+      {"cpu", &Builder::Cpu},
+      {"smp", &Builder::Smp},
+      {"m", &Builder::Memory},
+      {"name", &Builder::Name},
+      {"uuid", &Builder::Uuid},
+      {"object", &Builder::Object},
+      {"action", &Builder::Action},
+      {"overcommit", &Builder::Overcommit},
+      {"rtc", &Builder::Rtc},
+      {"device", &Builder::Device},
+      {"drive", &Builder::Drive},
+      {"blockdev", &Builder::Blockdev},
+      {"netdev", &Builder::Netdev},
+      {"nic", &Builder::Nic},
+      {"net", &Builder::Net},
+      {"chardev", &Builder::Chardev},
+      {"serial", &Builder::Serial},
+      {"monitor", &Builder::Monitor},
+      {"qmp", &Builder::Qmp},
+      {"qmp-pretty", &Builder::QmpPretty},
+      {"mon", &Builder::Mon},
+      {"debugcon", &Builder::Debugcon},
+      {"parallel", &Builder::Parallel},
+      {"display", &Builder::Display},
+      {"vga", &Builder::Vga},
+  };
+  const std::string_view option = token.option->name;
+  for (const Handler& handler : kHandlers) {
+    if (handler.option == option) {
+      return (this->*handler.function)(token.value);
+    }
+  }
+  return TakePlain(option, token.value);
+}
+
+// Options that are one value or one fact.
+Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
+  const std::pair<std::string_view, std::string*> texts[] = {
+      {"kernel", &config_.kernel}, {"initrd", &config_.initrd},   {"append", &config_.append},
+      {"bios", &config_.bios},     {"pidfile", &config_.pidfile}, {"D", &config_.log_file},
+  };
+  for (const auto& [name, text] : texts) {
+    if (name == option) {
+      *text = value;
+      return {};
+    }
+  }
+  const std::pair<std::string_view, bool*> switches[] = {{"S", &config_.start_paused},
+                                                         {"daemonize", &config_.daemonize},
+                                                         {"nodefaults", &nodefaults_},
+                                                         {"nographic", &nographic_}};
+  for (const auto& [name, flag] : switches) {
+    if (name == option) {
+      *flag = true;
+      return {};
+    }
+  }
+  if (option == "no-hpet") {
+    config_.hpet = false;
+  } else if (option == "no-reboot") {
+    config_.reboot = RebootAction::kShutdown;
+  } else if (option == "no-shutdown") {
+    config_.shutdown = ShutdownAction::kPause;
+  } else if (option == "h" || option == "help") {
+    out_.action = CommandLine::Action::kHelp;
+  } else if (option == "version") {
+    out_.action = CommandLine::Action::kVersion;
+  } else {
+    // What is left states what nandu does anyhow: it runs on KVM and reads no configuration file.
+    NANDU_CHECK(option == "enable-kvm" || option == "no-user-config",
+                "every option the table calls working has a function");
+  }
+  return {};
+}
+
+Result<> Builder::Display(std::string_view text) {
+  if (text != "none") {
+    return Fail(Errc::kUnsupported, "there is no display '{}' yet; use -display none or -nographic", text);
+  }
+  return {};
+}
+
+Result<> Builder::Vga(std::string_view text) {
+  if (text != "none") {
+    return Fail(Errc::kUnsupported, "there is no graphics card '{}' yet; use -vga none", text);
+  }
+  return {};
+}
+
+Result<> Builder::Finish() {
+  TRY(FinishMemory());
+  TRY(FinishChardevs());
+  FinishDevices();
+  if (config_.kernel.empty()) {
+    for (const auto& [value, option] :
+         {std::pair(&config_.initrd, "-initrd"), std::pair(&config_.append, "-append")}) {
+      if (!value->empty()) {
+        return Fail(Errc::kInvalidArgument, "{} belongs to a kernel: give it with -kernel", option);
+      }
+    }
+  }
+  if (!config_.kernel.empty() && !config_.bios.empty()) {
+    return Fail(Errc::kUnsupported, "-kernel and -bios together wait for fw_cfg; give one of them");
+  }
+  return {};
+}
+
+Result<CommandLine> ParseCommandLine(std::span<const std::string_view> arguments) {
+  CommandLine out;
+  Builder builder(out);
+  // What asks for help is answered even where the rest of the line would be refused, as QEMU does.
+  for (const std::string_view word : arguments) {
+    if (word == "-h" || word == "-help" || word == "--help") {
+      out.action = CommandLine::Action::kHelp;
+      return out;
+    }
+    if (word == "-version" || word == "--version") {
+      out.action = CommandLine::Action::kVersion;
+      return out;
+    }
+  }
+  const std::vector<Token> tokens = TRY(Tokenize(arguments));
+  for (const Token& token : tokens) {
+    TRY(Prefix(builder.Take(token), token.Text()));
+    if (out.action != CommandLine::Action::kRun) {
+      return out;
+    }
+  }
+  TRY(builder.Finish());
+  return out;
+}
+
+}  // namespace nandu

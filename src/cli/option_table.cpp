@@ -1,0 +1,165 @@
+#include "cli/option_table.h"
+
+#include <algorithm>
+
+namespace nandu {
+namespace {
+
+constexpr Handling kWorks = Handling::kWorks;
+constexpr Handling kPlanned = Handling::kPlanned;
+constexpr Handling kRefused = Handling::kRefused;
+
+constexpr std::string_view kNoDisplay = "there is no display yet; use -display none or -nographic";
+constexpr std::string_view kNoAudio = "there is no sound yet";
+constexpr std::string_view kNoFirmwareTables =
+    "it waits for fw_cfg and firmware; boot with -kernel, or -bios for a bare ROM";
+constexpr std::string_view kNoMigration = "it waits for migration and snapshots";
+constexpr std::string_view kTcgOnly = "it belongs to QEMU's translator; nandu runs guests on KVM only";
+constexpr std::string_view kNoXen = "nandu runs on KVM, not on Xen";
+constexpr std::string_view kNoUsb = "there is no USB yet";
+constexpr std::string_view kNoIde =
+    "there is no IDE, AHCI or floppy controller yet; use -drive if=virtio,file=FILE";
+
+// In the order of QEMU's own help.
+constexpr OptionSpec kOptions[] = {
+    {"h", false, kWorks, "", "display this help and exit"},
+    {"help", false, kWorks, "", "display this help and exit"},
+    {"version", false, kWorks, "", "display version information and exit"},
+    {"machine", true, kWorks, "[type=]name[,prop=value...]",
+     "machine type and its properties ('-machine help')"},
+    {"M", true, kWorks, "", "the same as -machine"},
+    {"cpu", true, kWorks, "model[,+feature|-feature|prop=value...]", "CPU model and features ('-cpu help')"},
+    {"accel", true, kWorks, "kvm[,prop=value...]", "the accelerator: kvm"},
+    {"smp", true, kWorks, "[cpus=]n[,sockets=s][,dies=d][,cores=c][,threads=t][,maxcpus=m]",
+     "number and topology of vCPUs"},
+    {"numa", true, kPlanned, "", "NUMA nodes wait for SRAT and the memory backends"},
+    {"add-fd", true, kPlanned, "", "it waits for QMP's descriptor sets"},
+    {"set", true, kPlanned, "", "give the property to its own option instead"},
+    {"global", true, kPlanned, "", "give the property to its -device instead"},
+    {"boot", true, kPlanned, "", kNoFirmwareTables},
+    {"m", true, kWorks, "[size=]n[K|M|G|T]",
+     "guest memory, in MiB unless a suffix says otherwise (default 128)"},
+    {"mem-path", true, kPlanned, "", "it waits for file-backed memory"},
+    {"mem-prealloc", false, kPlanned, "", "it waits for preallocation"},
+    {"k", true, kPlanned, "", kNoDisplay},
+    {"audio-help", false, kPlanned, "", kNoAudio},
+    {"audio", true, kPlanned, "", kNoAudio},
+    {"audiodev", true, kPlanned, "", kNoAudio},
+    {"device", true, kWorks, "driver[,prop=value...]",
+     "add a device ('-device help', '-device DRIVER,help')"},
+    {"name", true, kWorks, "[guest=]name[,process=name][,debug-threads=on|off]", "the guest's name"},
+    {"uuid", true, kWorks, "uuid", "the guest's UUID, seen in its DMI tables"},
+    {"fda", true, kPlanned, "", kNoIde},
+    {"fdb", true, kPlanned, "", kNoIde},
+    {"hda", true, kPlanned, "", kNoIde},
+    {"hdb", true, kPlanned, "", kNoIde},
+    {"hdc", true, kPlanned, "", kNoIde},
+    {"hdd", true, kPlanned, "", kNoIde},
+    {"cdrom", true, kPlanned, "", kNoIde},
+    {"blockdev", true, kWorks, "[driver=]driver[,node-name=n][,prop=value...]",
+     "add a block node: file, host_device, raw"},
+    {"drive", true, kWorks, "file=f,if=virtio|none[,format=raw][,id=i][,cache=c][,aio=a]...",
+     "add a disk image, and its disk with if=virtio"},
+    {"mtdblock", true, kRefused, "", "a PC has no on-board flash of this kind"},
+    {"sd", true, kRefused, "", "a q35 board has no SD slot"},
+    {"snapshot", false, kPlanned, "", "it waits for qcow2 overlays"},
+    {"fsdev", true, kPlanned, "", "shared folders wait for virtio-fs"},
+    {"virtfs", true, kPlanned, "", "shared folders wait for virtio-fs"},
+    {"iscsi", true, kRefused, "",
+     "there is no iSCSI initiator inside nandu; log in with open-iscsi and pass the block device"},
+    {"usb", false, kPlanned, "", kNoUsb},
+    {"usbdevice", true, kPlanned, "", kNoUsb},
+    {"display", true, kWorks, "none", "the display: none"},
+    {"nographic", false, kWorks, "",
+     "no display; serial port and monitor share the terminal (Ctrl-a x ends, Ctrl-a h helps)"},
+    {"spice", true, kPlanned, "", kNoDisplay},
+    {"portrait", false, kRefused, "", "it turned one PDA's screen"},
+    {"rotate", true, kRefused, "", "it turned one PDA's screen"},
+    {"vga", true, kWorks, "none", "the graphics card: none"},
+    {"full-screen", false, kPlanned, "", kNoDisplay},
+    {"vnc", true, kPlanned, "", kNoDisplay},
+    {"win2k-hack", false, kRefused, "", "it slowed IDE down for one release of Windows 2000"},
+    {"no-fd-bootchk", false, kPlanned, "", kNoFirmwareTables},
+    {"no-acpi", false, kPlanned, "", "q35 guests without ACPI are not served yet"},
+    {"no-hpet", false, kWorks, "", "no HPET (the same as -machine hpet=off)"},
+    {"acpitable", true, kPlanned, "", "it waits for user-supplied ACPI tables"},
+    {"smbios", true, kPlanned, "", "it waits for user-supplied SMBIOS strings"},
+    {"netdev", true, kWorks, "tap,id=i[,ifname=n][,fd=h|fds=x:y][,queues=n]...",
+     "add a network backend: tap"},
+    {"nic", true, kWorks, "none|tap[,model=virtio-net-pci][,mac=m]...",
+     "a network backend and its card in one"},
+    {"net", true, kWorks, "none", "none: no default network card"},
+    {"chardev", true, kWorks, "backend,id=i[,prop=value...]",
+     "add a character backend: stdio, file, pty, socket, pipe, null"},
+    {"tpmdev", true, kPlanned, "", "there is no TPM yet"},
+    {"bios", true, kWorks, "file", "map a ROM at the top of memory and start at the reset vector"},
+    {"pflash", true, kPlanned, "", kNoFirmwareTables},
+    {"kernel", true, kWorks, "file", "boot a Linux bzImage or a PVH ELF kernel directly"},
+    {"append", true, kWorks, "text", "the kernel's command line"},
+    {"initrd", true, kWorks, "file", "the initial RAM disk"},
+    {"dtb", true, kRefused, "", "x86 guests take no device tree"},
+    {"compat", true, kPlanned, "", "no interface is deprecated yet"},
+    {"fw_cfg", true, kPlanned, "", kNoFirmwareTables},
+    {"serial", true, kWorks, "dev",
+     "the next serial port: stdio, mon:stdio, pty, file:F, unix:P,server=on, null, none ..."},
+    {"parallel", true, kWorks, "none", "the parallel port: none"},
+    {"monitor", true, kWorks, "dev", "the human monitor on a character device"},
+    {"qmp", true, kWorks, "dev", "a QMP monitor on a character device"},
+    {"qmp-pretty", true, kWorks, "dev", "the same, with indented replies"},
+    {"mon", true, kWorks, "[chardev=]id[,mode=readline|control][,pretty=on|off]", "a monitor on a -chardev"},
+    {"debugcon", true, kWorks, "dev", "firmware's debug port 0xe9 on a character device"},
+    {"pidfile", true, kWorks, "file", "write the process id to a file, removed at exit"},
+    {"singlestep", false, kRefused, "", kTcgOnly},
+    {"preconfig", false, kPlanned, "", "it waits for QMP's x-exit-preconfig"},
+    {"S", false, kWorks, "", "start paused; 'cont' runs the guest"},
+    {"overcommit", true, kWorks, "[mem-lock=off][,cpu-pm=off]",
+     "neither locks memory nor hands C-states through"},
+    {"gdb", true, kPlanned, "", "it waits for the gdb server"},
+    {"s", false, kPlanned, "", "it waits for the gdb server"},
+    {"d", true, kPlanned, "", "it waits for trace points"},
+    {"D", true, kWorks, "file", "write the log to a file instead of stderr"},
+    {"dfilter", true, kRefused, "", kTcgOnly},
+    {"seed", true, kRefused, "", "nandu takes its random numbers from the kernel alone"},
+    {"L", true, kPlanned, "", kNoFirmwareTables},
+    {"enable-kvm", false, kWorks, "", "the same as -accel kvm, which is the default"},
+    {"xen-domid", true, kRefused, "", kNoXen},
+    {"xen-attach", false, kRefused, "", kNoXen},
+    {"xen-domid-restrict", false, kRefused, "", kNoXen},
+    {"no-reboot", false, kWorks, "", "exit instead of rebooting"},
+    {"no-shutdown", false, kWorks, "", "stop instead of exiting when the guest powers off"},
+    {"action", true, kWorks, "reboot=reset|shutdown,shutdown=poweroff|pause",
+     "what a reboot or power-off does"},
+    {"loadvm", true, kPlanned, "", kNoMigration},
+    {"daemonize", false, kWorks, "", "go to the background once the VM is ready"},
+    {"option-rom", true, kPlanned, "", kNoFirmwareTables},
+    {"rtc", true, kWorks, "[base=utc]", "the clock's base: utc"},
+    {"icount", true, kRefused, "", kTcgOnly},
+    {"watchdog-action", true, kPlanned, "", "there is no watchdog yet"},
+    {"echr", true, kPlanned, "", "the terminal's escape key is Ctrl-a"},
+    {"incoming", true, kPlanned, "", kNoMigration},
+    {"only-migratable", false, kPlanned, "", kNoMigration},
+    {"nodefaults", false, kWorks, "", "no default devices"},
+    {"chroot", true, kPlanned, "", "it waits for the sandbox"},
+    {"runas", true, kPlanned, "", "it waits for the sandbox"},
+    {"sandbox", true, kPlanned, "", "it waits for the sandbox"},
+    {"readconfig", true, kPlanned, "", "give the options on the command line"},
+    {"no-user-config", false, kWorks, "", "read no configuration file (nandu reads none)"},
+    {"trace", true, kPlanned, "", "it waits for trace points"},
+    {"plugin", true, kRefused, "", kTcgOnly},
+    {"async-teardown", false, kRefused, "", "a VM's memory is gone as soon as its process is"},
+    {"msg", true, kPlanned, "", "it waits for message formats"},
+    {"dump-vmstate", true, kRefused, "", "nandu's state format is its own (docs/state.md)"},
+    {"enable-sync-profile", false, kRefused, "", "it profiles QEMU's own locks"},
+    {"object", true, kWorks, "iothread,id=i | memory-backend-ram,id=i,size=s", "add an object"},
+};
+
+}  // namespace
+
+std::span<const OptionSpec> OptionTable() { return kOptions; }
+
+const OptionSpec* FindOption(std::string_view name) {
+  const auto* found = std::ranges::find(kOptions, name, &OptionSpec::name);
+  return found == std::end(kOptions) ? nullptr : found;
+}
+
+}  // namespace nandu

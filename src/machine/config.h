@@ -1,0 +1,109 @@
+// One validated description of a VM: what the command line became, and all the machine is built from. Plain
+// data.
+//
+// Property bags (-device, -blockdev, -netdev, -chardev, -object) stay JSON objects: key=value gives strings,
+// the JSON form gives typed values; the factory that consumes one parses it into its described options struct
+// and refuses what it does not know.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nandu {
+
+// A bag and the words it came from, for error sentences: "-device virtio-blk-pci,drive=disk0".
+struct OptionBag {
+  boost::json::object values;
+  std::string source;
+};
+
+struct SmpConfig {
+  unsigned cpus = 1;      // present at start
+  unsigned max_cpus = 1;  // sockets * dies * cores * threads
+  unsigned sockets = 1;
+  unsigned dies = 1;
+  unsigned cores = 1;
+  unsigned threads = 1;
+};
+
+struct DeviceConfig {
+  std::string driver;
+  std::string id;  // empty: none given
+  OptionBag options;
+};
+
+// Where a serial port, a monitor or QMP goes: a chardev by id.
+struct MonitorConfig {
+  std::string chardev;
+  bool qmp = false;  // mode=control; else the human monitor
+  bool pretty = false;
+};
+
+// A character backend: a -chardev bag, or the short form -serial, -monitor, -qmp and -debugcon take
+// ("unix:/run/x,server=on").
+struct ChardevConfig {
+  std::string id;
+  OptionBag options;
+  std::string short_form;  // not empty: the words instead of options
+  bool mux = false;        // "mon:": shared by a serial port and the monitor
+};
+
+// -drive: a block node by -drive's options; with an interface that implies a device (if=virtio) the CLI adds
+// the DeviceConfig as well.
+struct DriveConfig {
+  std::string id;  // "disk0", or QEMU's "virtio0", "none0"
+  OptionBag options;
+};
+
+// What a shutdown or reset does (-no-reboot, -no-shutdown, -action).
+enum class RebootAction : uint8_t { kReset, kShutdown };
+enum class ShutdownAction : uint8_t { kPowerOff, kPause };
+
+struct MachineConfig {
+  std::string machine_type = "pc-q35-7.2";
+  bool acpi = true;
+  bool hpet = true;
+  bool smbios = true;
+  bool dump_guest_core = true;
+  bool mem_merge = true;
+  bool mem_lock = false;
+
+  std::string cpu = "qemu64";  // model and features, as -cpu
+  SmpConfig smp;
+  uint64_t ram_bytes = uint64_t{128} << 20;
+  std::string ram_block_name = "pc.ram";
+
+  std::string name;          // -name guest=
+  std::string process_name;  // -name process=
+  bool debug_threads = true;
+  std::string uuid;  // canonical text; empty: none
+
+  std::string kernel;  // paths; empty: none
+  std::string initrd;
+  std::string append;
+  std::string bios;
+
+  std::vector<OptionBag> iothreads;  // -object iothread,id=...
+  std::vector<OptionBag> blockdevs;  // in order
+  std::vector<DriveConfig> drives;
+  std::vector<OptionBag> netdevs;
+  std::vector<ChardevConfig> chardevs;  // every one, also those of -serial and -monitor
+  std::vector<DeviceConfig> devices;    // in command-line order: it decides PCI addresses
+  std::vector<std::string> serials;     // chardev ids for COM1..4; empty string: port absent
+  std::string debugcon;                 // chardev id; empty: none
+  std::vector<MonitorConfig> monitors;
+
+  bool start_paused = false;  // -S
+  RebootAction reboot = RebootAction::kReset;
+  ShutdownAction shutdown = ShutdownAction::kPowerOff;
+
+  // The process's own, used by the start sequence.
+  bool daemonize = false;
+  std::string pidfile;
+  std::string log_file;
+};
+
+}  // namespace nandu
