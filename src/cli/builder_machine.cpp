@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "cli/builder.h"
 #include "cli/property_list.h"
-#include "cli/sizes.h"
+#include "cli/numbers.h"
 
 namespace nandu {
 namespace {
@@ -133,7 +133,7 @@ Result<> Builder::Memory(std::string_view text) {
   PropertyList list = TRY(PropertyList::Parse(text, "size"));
   const std::string size = list.Take("size");
   if (!size.empty()) {
-    config_.ram_bytes = TRY(ParseSize(size, uint64_t{1} << 20));
+    config_.ram_bytes = TRY(SizeFrom(size, uint64_t{1} << 20));
   }
   TRY(list.TakeOnly("slots", {"0"}, "memory cannot be plugged in later yet"));
   TRY(list.TakeOnly("maxmem", {size}, "memory cannot be plugged in later yet"));
@@ -187,13 +187,13 @@ Result<> Builder::Object(std::string_view text) {
     if (key == "id") {
       backend.id = value;
     } else if (key == "size") {
-      backend.size = TRY(Prefix(ParseSize(value), "size"));
+      backend.size = TRY(Prefix(SizeFrom(value), "size"));
     } else if (key == "dump") {
-      config_.dump_guest_core = TRY(Prefix(ParseSwitch(value), key));
+      config_.dump_guest_core = TRY(Prefix(SwitchFrom(value), key));
     } else if (key == "merge") {
-      config_.mem_merge = TRY(Prefix(ParseSwitch(value), key));
+      config_.mem_merge = TRY(Prefix(SwitchFrom(value), key));
     } else if (key == "share" || key == "prealloc") {
-      if (TRY(Prefix(ParseSwitch(value), key))) {
+      if (TRY(Prefix(SwitchFrom(value), key))) {
         return Fail(Errc::kUnsupported, "{}=on is not served yet", key);
       }
     } else if (key != "qom-type") {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/nearest.h"
-#include "cli/sizes.h"
+#include "cli/numbers.h"
 
 namespace nandu {
 namespace {
@@ -42,14 +42,14 @@ std::string PropertyList::Take(std::string_view key, std::string_view fallback) 
 Result<bool> PropertyList::TakeSwitch(std::string_view key, bool fallback) {
   const bool given = Has(key);
   const std::string value = Take(key);
-  return given ? Prefix(ParseSwitch(value), key) : Result<bool>(fallback);
+  return given ? Prefix(SwitchFrom(value), key) : Result<bool>(fallback);
 }
 
 Result<unsigned> PropertyList::TakeNumber(std::string_view key, unsigned fallback, unsigned low,
                                           unsigned high) {
   const bool given = Has(key);
   const std::string value = Take(key);
-  return given ? Prefix(ParseNumber(value, low, high), key) : Result<unsigned>(fallback);
+  return given ? Prefix(NumberFrom(value, low, high), key) : Result<unsigned>(fallback);
 }
 
 Result<> PropertyList::TakeOnly(std::string_view key, std::initializer_list<std::string_view> served,

@@ -1,0 +1,17 @@
+// What -help, -version, and the lists print. Text goes to stdout, as QEMU's.
+#pragma once
+
+#include <string>
+
+namespace nandu {
+
+std::string HelpText();  // -help: usage, examples, every option that works, grouped by what it is for
+std::string VersionText();
+std::string MachineHelpText();
+std::string AccelHelpText();
+std::string NetdevHelpText();
+std::string ChardevHelpText();
+// Shell completion for "bash", "zsh" or "fish", made from the option table; empty for another shell.
+std::string CompletionScript(const std::string& shell);
+
+}  // namespace nandu

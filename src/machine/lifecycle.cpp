@@ -1,0 +1,379 @@
+#include "machine/lifecycle.h"
+
+#include <boost/json/object.hpp>
+#include <utility>
+
+#include "base/log.h"
+
+namespace nandu {
+
+// One round of quiescing all devices. The deadline may pass while some still work: `settled` is then set and
+// what arrives late is resumed.
+struct Lifecycle::Quiescing {
+  size_t waiting = 0;
+  bool settled = false;
+  std::vector<Device*> quiet;
+  Done done;
+};
+
+std::string_view PhaseName(Phase phase) {
+  switch (phase) {
+    case Phase::kCreated: return "created";
+    case Phase::kRunning: return "running";
+    case Phase::kPausing: return "pausing";
+    case Phase::kPaused: return "paused";
+    case Phase::kSaving: return "saving";
+    case Phase::kHandedOver: return "handed-over";
+  }
+  return "unknown";
+}
+
+Lifecycle::Lifecycle(ControlLoop& loop, VmClock& clock, LifecycleParts parts, const Policy& policy)
+    : loop_(loop), clock_(clock), parts_(std::move(parts)), policy_(policy) {}
+
+Lifecycle::~Lifecycle() { *alive_ = false; }
+
+void Lifecycle::SetPhase(Phase phase) {
+  Log(LogLevel::kDebug, "lifecycle: {} -> {}", PhaseName(phase_), PhaseName(phase));
+  phase_ = phase;
+}
+
+void Lifecycle::SetState(RunState state) {
+  if (state == state_) {
+    return;
+  }
+  NANDU_CHECK(CanTransition(state_, state), "a run state follows QEMU's transition table");
+  Log(LogLevel::kDebug, "run state: {} -> {}", RunStateName(state_), RunStateName(state));
+  state_ = state;
+}
+
+// ---- operations, one at a time ----
+
+void Lifecycle::Enqueue(Operation operation) {
+  queue_.push_back(std::move(operation));
+  RunNext();
+}
+
+void Lifecycle::RunNext() {
+  if (busy_ || exiting_ || queue_.empty()) {
+    return;
+  }
+  busy_ = true;
+  Operation operation = std::move(queue_.front());
+  queue_.pop_front();
+  operation();
+}
+
+void Lifecycle::Finished() {
+  busy_ = false;
+  RunNext();
+}
+
+// ---- pausing ----
+
+void Lifecycle::PauseMachine(int64_t deadline_ns, Done done) {
+  if (phase_ != Phase::kRunning) {
+    done({});
+    return;
+  }
+  SetPhase(Phase::kPausing);
+  auto on_loop = [this, deadline_ns, alive = alive_](Done finish) {
+    if (!*alive) {
+      return;
+    }
+    clock_.Freeze();
+    QuiesceDevices(deadline_ns, std::move(finish));
+  };
+  auto finish = [this, done = std::move(done)](Result<> result) mutable {
+    if (!result) {
+      // Nothing is lost: what went quiet goes on, and so does the guest.
+      ResumeMachine();
+      done(std::move(result));
+      return;
+    }
+    SetPhase(Phase::kPaused);
+    done({});
+  };
+  auto shared_finish = std::make_shared<Done>(std::move(finish));
+  parts_.pause_vcpus([this, on_loop, shared_finish] {
+    loop_.Post([on_loop, shared_finish] {
+      on_loop([shared_finish](Result<> result) { (*shared_finish)(std::move(result)); });
+    });
+  });
+}
+
+void Lifecycle::QuiesceDevices(int64_t deadline_ns, Done done) {
+  auto round = std::make_shared<Quiescing>();
+  round->done = std::move(done);
+  quiescing_ = round;
+  auto settle = [this, round](Result<> result) {
+    round->settled = true;
+    deadline_.reset();
+    Done finish = std::move(round->done);
+    finish(std::move(result));
+  };
+  const std::vector<Device*>& devices = parts_.devices();
+  round->waiting = devices.size();
+  if (devices.empty()) {
+    settle({});
+    return;
+  }
+  deadline_ = loop_.CreateHostTimer([this, settle, round] {
+    if (!round->settled) {
+      settle(tl::unexpected<Error>(StuckError()));
+    }
+  });
+  deadline_->ArmAfter(deadline_ns);
+  for (Device* device : devices) {
+    device->Quiesce([this, device, round, settle, alive = alive_] {
+      loop_.Post([this, device, round, settle, alive] {
+        if (!*alive) {
+          return;
+        }
+        if (round->settled) {  // too late for the pause it was asked for: the guest runs, and so must the
+                               // device
+          device->Resume();
+          return;
+        }
+        round->quiet.push_back(device);
+        if (--round->waiting == 0) {
+          settle({});
+        }
+      });
+    });
+  }
+}
+
+Error Lifecycle::StuckError() const {
+  std::string stuck;
+  for (Device* device : parts_.devices()) {
+    for (const std::string& request : device->StuckRequests()) {
+      stuck += stuck.empty() ? "" : "; ";
+      stuck += device->id() + ": " + request;
+    }
+  }
+  if (stuck.empty()) {
+    stuck = "a device that names none";
+  }
+  return Error{Errc::kBusy, 0, "requests in flight did not finish in time: " + stuck};
+}
+
+void Lifecycle::ResumeMachine() {
+  // Devices that never went quiet (a pause that ran out of time) resume when they report late.
+  const std::shared_ptr<Quiescing> round = std::exchange(quiescing_, nullptr);
+  if (round) {
+    for (Device* device : round->quiet) {
+      device->Resume();
+    }
+  } else {
+    for (Device* device : parts_.devices()) {
+      device->Resume();
+    }
+  }
+  clock_.Thaw();
+  SetPhase(Phase::kRunning);
+  parts_.resume_vcpus();
+}
+
+// ---- what the outside asks for ----
+
+void Lifecycle::Start(bool paused) {
+  Enqueue([this, paused] {
+    if (paused) {
+      Finished();
+      return;
+    }
+    SetState(RunState::kRunning);
+    ResumeMachine();
+    parts_.emit("RESUME", {});
+    Finished();
+  });
+}
+
+void Lifecycle::Stop(RunState why, Done done) {
+  Enqueue([this, why, done = std::move(done)]() mutable {
+    if (state_ != RunState::kRunning) {
+      done({});
+      Finished();
+      return;
+    }
+    PauseMachine(policy_.pause_deadline_ns, [this, why, done = std::move(done)](Result<> paused) mutable {
+      if (!paused) {
+        done(std::move(paused));
+        Finished();
+        return;
+      }
+      SetState(why);
+      parts_.emit("STOP", {});
+      // As QEMU's vm_stop: the guest stands still, so what it was told is written can be made to last now.
+      parts_.flush([this, done = std::move(done)](Result<> flushed) mutable {
+        done(std::move(flushed));
+        Finished();
+      });
+    });
+  });
+}
+
+void Lifecycle::Cont(Done done) {
+  Enqueue([this, done = std::move(done)]() mutable {
+    if (state_ == RunState::kRunning) {
+      done({});
+    } else if (NeedsReset(state_)) {
+      done(Fail(Errc::kInvalidArgument, "Resetting the Virtual Machine is required"));
+    } else {
+      SetState(RunState::kRunning);
+      ResumeMachine();
+      parts_.emit("RESUME", {});
+      done({});
+    }
+    Finished();
+  });
+}
+
+void Lifecycle::ResetMachine(std::string reason, bool guest, UniqueFunction<void()> done) {
+  if (policy_.reboot == RebootAction::kShutdown) {
+    ShutdownMachine(reason, guest);
+    return;
+  }
+  const bool was_running = phase_ == Phase::kRunning;
+  auto finish = [this, reason, guest, was_running, done = std::move(done)](Result<> paused) mutable {
+    if (!paused) {
+      Log(LogLevel::kError, "reset given up: {}", paused.error().message);
+      done();
+      return;
+    }
+    const Result<> reset = parts_.reset_board();
+    boost::json::object data;
+    data["guest"] = guest;
+    data["reason"] = reason;
+    parts_.emit("RESET", std::move(data));
+    if (!reset) {
+      Log(LogLevel::kError, "reset: {}", reset.error().message);
+      SetState(RunState::kInternalError);
+      parts_.emit("STOP", {});
+      done();
+      return;
+    }
+    if (was_running) {
+      ResumeMachine();
+    } else {
+      SetState(RunState::kPrelaunch);
+    }
+    done();
+  };
+  PauseMachine(policy_.pause_deadline_ns, std::move(finish));
+}
+
+void Lifecycle::SystemReset() {
+  Enqueue([this] { ResetMachine("host-qmp-system-reset", false, [this] { Finished(); }); });
+}
+
+void Lifecycle::RequestReset(std::string_view reason) {
+  loop_.Post([this, reason = std::string(reason), alive = alive_] {
+    if (*alive) {
+      Enqueue([this, reason] { ResetMachine(reason, true, [this] { Finished(); }); });
+    }
+  });
+}
+
+void Lifecycle::ShutdownMachine(const std::string& reason, bool guest) {
+  boost::json::object data;
+  data["guest"] = guest;
+  data["reason"] = reason;
+  parts_.emit("SHUTDOWN", std::move(data));
+  if (policy_.shutdown == ShutdownAction::kPowerOff) {
+    Exit(0);
+    return;
+  }
+  PauseMachine(policy_.pause_deadline_ns, [this](Result<> paused) {
+    if (!paused) {
+      Log(LogLevel::kError, "shutdown: {}", paused.error().message);
+      Finished();
+      return;
+    }
+    const bool was_running = state_ == RunState::kRunning;
+    SetState(RunState::kShutdown);
+    if (was_running) {
+      parts_.emit("STOP", {});
+    }
+    parts_.flush([this](Result<> flushed) {
+      if (!flushed) {
+        Log(LogLevel::kError, "shutdown: {}", flushed.error().message);
+      }
+      Finished();
+    });
+  });
+}
+
+void Lifecycle::RequestShutdown(std::string_view reason) {
+  loop_.Post([this, reason = std::string(reason), alive = alive_] {
+    if (*alive) {
+      Enqueue([this, reason] { ShutdownMachine(reason, true); });
+    }
+  });
+}
+
+void Lifecycle::RequestStop(RunState why) {
+  loop_.Post([this, why, alive = alive_] {
+    if (*alive) {
+      Stop(why, [](Result<> stopped) {
+        if (!stopped) {
+          Log(LogLevel::kError, "stop: {}", stopped.error().message);
+        }
+      });
+    }
+  });
+}
+
+void Lifecycle::GuestPanicked() {
+  loop_.Post([this, alive = alive_] {
+    if (!*alive) {
+      return;
+    }
+    boost::json::object pause;
+    pause["action"] = "pause";
+    parts_.emit("GUEST_PANICKED", std::move(pause));
+    Stop(RunState::kGuestPanicked, [this](Result<>) {
+      if (policy_.shutdown == ShutdownAction::kPause) {
+        return;
+      }
+      boost::json::object poweroff;
+      poweroff["action"] = "poweroff";
+      parts_.emit("GUEST_PANICKED", std::move(poweroff));
+      Enqueue([this] { ShutdownMachine("guest-panic", true); });
+    });
+  });
+}
+
+void Lifecycle::Quit(std::string_view reason) {
+  boost::json::object data;
+  data["guest"] = false;
+  data["reason"] = reason;
+  parts_.emit("SHUTDOWN", std::move(data));
+  Enqueue([this] { Exit(0); });
+}
+
+void Lifecycle::RequestExit(int status) {
+  loop_.Post([this, status, alive = alive_] {
+    if (*alive) {
+      Enqueue([this, status] { Exit(status); });
+    }
+  });
+}
+
+void Lifecycle::Exit(int status) {
+  exiting_ = true;  // nothing that was queued runs any more
+  PauseMachine(policy_.exit_deadline_ns, [this, status](Result<> paused) {
+    if (!paused) {
+      Log(LogLevel::kError, "exit: {}; ending anyway", paused.error().message);
+    }
+    parts_.flush([this, status](Result<> flushed) {
+      if (!flushed) {
+        Log(LogLevel::kError, "exit: {}", flushed.error().message);
+      }
+      parts_.exit(status);
+    });
+  });
+}
+
+}  // namespace nandu

@@ -1,0 +1,114 @@
+// The life of a VM: one state machine for pause, resume, reset, shutdown and exit. Control loop only, apart
+// from the Request functions, which any thread may call.
+//
+// Two orthogonal values: the private phase (what the machine is doing) and the public RunState (what QMP
+// says, run_state.h). Operations run one at a time, in order; each is a chain of callbacks, since pausing
+// vCPUs and quiescing devices take time and the control loop never waits.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nandu/device.h>
+
+#include "base/result.h"
+#include "base/unique_function.h"
+#include "loop/control_loop.h"
+#include "machine/config.h"
+#include "machine/run_state.h"
+
+namespace nandu {
+
+enum class Phase : uint8_t { kCreated, kRunning, kPausing, kPaused, kSaving, kHandedOver };
+std::string_view PhaseName(Phase phase);
+
+// What the lifecycle needs of the machine; plain functions, so that its tests need no KVM.
+struct LifecycleParts {
+  // Takes every vCPU out of the guest, each exit served to its end; `done` on any thread.
+  std::function<void(UniqueFunction<void()> done)> pause_vcpus;
+  std::function<void()> resume_vcpus;
+  std::function<const std::vector<Device*>&()> devices;
+  // vCPUs out, devices quiesced: every device, bus and vCPU back to its start, firmware's chores and the
+  // kernel loaded again.
+  std::function<Result<>()> reset_board;
+  // Everything the guest was told is written reaches stable storage; `done` on the control loop.
+  std::function<void(UniqueFunction<void(Result<>)> done)> flush;
+  std::function<void(std::string_view event, boost::json::object data)> emit;  // QMP events
+  std::function<void(int status)> exit;                                        // ends the control loop
+};
+
+class Lifecycle {
+ public:
+  using Done = UniqueFunction<void(Result<>)>;
+
+  struct Policy {
+    RebootAction reboot = RebootAction::kReset;
+    ShutdownAction shutdown = ShutdownAction::kPowerOff;
+    int64_t pause_deadline_ns = 30'000'000'000;
+    int64_t exit_deadline_ns = 10'000'000'000;
+  };
+
+  Lifecycle(ControlLoop& loop, VmClock& clock, LifecycleParts parts, const Policy& policy);
+  ~Lifecycle();
+  Lifecycle(const Lifecycle&) = delete;
+  Lifecycle& operator=(const Lifecycle&) = delete;
+
+  RunState state() const { return state_; }
+  Phase phase() const { return phase_; }
+  bool running() const { return state_ == RunState::kRunning; }
+
+  // The board is built and reset: run it, or wait for `cont` (-S).
+  void Start(bool paused);
+
+  // `done` runs on the control loop. Stop in a state that is stopped already changes nothing and succeeds.
+  void Stop(RunState why, Done done);
+  void Cont(Done done);
+  void SystemReset();                  // QMP system_reset: reason host-qmp-system-reset
+  void Quit(std::string_view reason);  // "host-qmp-quit", "host-signal"
+
+  // What the guest asks for; any thread. The vCPU that asked is parked by its device until the operation
+  // takes it out.
+  void RequestReset(std::string_view reason);     // "guest-reset"
+  void RequestShutdown(std::string_view reason);  // "guest-shutdown"
+  void RequestExit(int status);                   // isa-debug-exit
+  void RequestStop(RunState why);                 // internal-error, io-error
+  void GuestPanicked();
+
+ private:
+  using Operation = UniqueFunction<void()>;
+  void Enqueue(Operation operation);
+  void Finished();  // the running operation is over: the next one
+  void RunNext();
+  void SetPhase(Phase phase);
+  void SetState(RunState state);
+
+  void PauseMachine(int64_t deadline_ns, Done done);
+  void QuiesceDevices(int64_t deadline_ns, Done done);
+  void ResumeMachine();
+  void ResetMachine(std::string reason, bool guest, UniqueFunction<void()> done);
+  void ShutdownMachine(const std::string& reason, bool guest);
+  void Exit(int status);
+  Error StuckError() const;
+
+  ControlLoop& loop_;
+  VmClock& clock_;
+  LifecycleParts parts_;
+  const Policy policy_;
+  RunState state_ = RunState::kPrelaunch;
+  Phase phase_ = Phase::kCreated;
+  bool busy_ = false;
+  bool exiting_ = false;
+  std::deque<Operation> queue_;
+  std::unique_ptr<HostTimer> deadline_;
+  struct Quiescing;
+  std::shared_ptr<Quiescing> quiescing_;
+  std::shared_ptr<bool> alive_ =
+      std::make_shared<bool>(true);  // posted work of a dead lifecycle does nothing
+};
+
+}  // namespace nandu

@@ -1,0 +1,150 @@
+#include "cli/config_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+
+namespace nandu {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Result<CommandLine> Parse(std::vector<std::string_view> words) { return ParseCommandLine(words); }
+std::string ErrorOf(const std::vector<std::string_view>& words) {
+  const auto line = ParseCommandLine(words);
+  return line ? "accepted" : line.error().message;
+}
+
+TEST(CommandLine, DefaultsAreQemus) {
+  const auto line = Parse({});
+  ASSERT_TRUE(line.has_value());
+  EXPECT_EQ(line->config.ram_bytes, uint64_t{128} << 20);
+  EXPECT_EQ(line->config.smp.cpus, 1U);
+  EXPECT_EQ(line->config.cpu, "qemu64");
+  EXPECT_THAT(line->config.serials, ElementsAre("serial0"));
+  EXPECT_THAT(line->notes, ElementsAre(HasSubstr("network card (e1000e), VGA")));
+}
+
+TEST(CommandLine, NodefaultsHasNoSerialPortAndNothingToSay) {
+  const auto line = Parse({"-nodefaults"});
+  ASSERT_TRUE(line.has_value());
+  EXPECT_TRUE(line->config.serials.empty());
+  EXPECT_TRUE(line->notes.empty());
+}
+
+TEST(CommandLine, MemoryIsInMebibytesUnlessASuffixSaysOtherwise) {
+  EXPECT_EQ(Parse({"-m", "256"})->config.ram_bytes, uint64_t{256} << 20);
+  EXPECT_EQ(Parse({"-m", "size=2G"})->config.ram_bytes, uint64_t{2} << 30);
+}
+
+TEST(CommandLine, SmpPrefersCores) {
+  const SmpConfig smp = Parse({"-smp", "8,sockets=2"})->config.smp;
+  EXPECT_EQ(smp.cpus, 8U);
+  EXPECT_EQ(smp.cores, 4U);
+  EXPECT_EQ(smp.threads, 1U);
+}
+
+TEST(CommandLine, SmpCountsMustAgree) {
+  EXPECT_THAT(ErrorOf({"-smp", "8,sockets=3,cores=2,threads=1"}),
+              HasSubstr("sockets (3) * dies (1) * cores (2) * threads (1) is not the number of CPUs (8)"));
+}
+
+TEST(CommandLine, NographicSharesTheTerminal) {
+  const auto line = Parse({"-nographic"});
+  ASSERT_TRUE(line.has_value());
+  ASSERT_EQ(line->config.chardevs.size(), 1U);
+  EXPECT_TRUE(line->config.chardevs[0].mux);
+  EXPECT_EQ(line->config.chardevs[0].short_form, "stdio");
+  ASSERT_EQ(line->config.monitors.size(), 1U);
+  EXPECT_EQ(line->config.monitors[0].chardev, "serial0");
+  EXPECT_FALSE(line->config.monitors[0].qmp);
+}
+
+TEST(CommandLine, NographicWithAMonitorElsewhereLeavesTheTerminalToTheSerialPort) {
+  const auto line = Parse({"-nographic", "-monitor", "none"});
+  ASSERT_TRUE(line.has_value());
+  ASSERT_EQ(line->config.chardevs.size(), 1U);
+  EXPECT_FALSE(line->config.chardevs[0].mux);
+  EXPECT_TRUE(line->config.monitors.empty());
+}
+
+TEST(CommandLine, NicsGetTheirAddressesBeforeDevicesAndDrivesAfter) {
+  const auto line =
+      Parse({"-device", R"({"driver":"virtio-rng-pci","id":"json"})", "-drive", "if=virtio,file=a", "-device",
+             "virtio-rng-pci,id=plain", "-nic", "tap,model=virtio"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  std::vector<std::string> order;
+  for (const DeviceConfig& device : line->config.devices) {
+    order.push_back(device.driver + "/" + device.id);
+  }
+  EXPECT_THAT(order, ElementsAre("virtio-net-pci/", "virtio-rng-pci/plain", "virtio-blk-pci/",
+                                 "virtio-rng-pci/json"));
+}
+
+TEST(CommandLine, VirtioDriveMakesItsDisk) {
+  const auto line = Parse({"-drive", "file=a.raw,format=raw,if=virtio,serial=S1,cache=none"});
+  ASSERT_TRUE(line.has_value());
+  ASSERT_EQ(line->config.drives.size(), 1U);
+  EXPECT_EQ(line->config.drives[0].id, "virtio0");
+  EXPECT_EQ(JsonText(line->config.drives[0].options.values),
+            R"({"file": "a.raw", "format": "raw", "cache": "none"})");
+  ASSERT_EQ(line->config.devices.size(), 1U);
+  EXPECT_EQ(JsonText(line->config.devices[0].options.values), R"({"drive": "virtio0", "serial": "S1"})");
+}
+
+TEST(CommandLine, DefaultDriveInterfaceIsRefusedWithTheWayOut) {
+  EXPECT_THAT(ErrorOf({"-drive", "file=a.raw"}), HasSubstr("use if=virtio"));
+}
+
+TEST(CommandLine, LibvirtsMemoryBackendIsTheRam) {
+  const auto line =
+      Parse({"-machine", "pc-q35-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram", "-m", "256",
+             "-object", R"({"qom-type":"memory-backend-ram","id":"pc.ram","size":268435456})"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  EXPECT_EQ(line->config.ram_block_name, "pc.ram");
+  EXPECT_FALSE(line->config.dump_guest_core);
+}
+
+TEST(CommandLine, MemoryBackendMustHaveTheSizeOfMemory) {
+  EXPECT_THAT(ErrorOf({"-machine", "memory-backend=m", "-object", "memory-backend-ram,id=m,size=1G"}),
+              HasSubstr("make both the same"));
+}
+
+TEST(CommandLine, UuidIsChecked) {
+  EXPECT_EQ(Parse({"-uuid", "AAAAAAAA-0000-4000-8000-000000000001"})->config.uuid,
+            "aaaaaaaa-0000-4000-8000-000000000001");
+  EXPECT_THAT(ErrorOf({"-uuid", "nonsense"}), HasSubstr("is no UUID"));
+}
+
+TEST(CommandLine, ErrorsNameTheOption) {
+  EXPECT_THAT(ErrorOf({"-machine", "q35,usb=on"}),
+              HasSubstr("-machine q35,usb=on: usb=on is not served: there is no USB yet"));
+  EXPECT_THAT(ErrorOf({"-accel", "tcg"}), HasSubstr("nandu runs guests on KVM only"));
+  EXPECT_THAT(ErrorOf({"-machine", "pc"}), HasSubstr("machine type 'pc' is not served; known: q35"));
+}
+
+TEST(CommandLine, InitrdWithoutAKernelIsRefused) {
+  EXPECT_EQ(ErrorOf({"-initrd", "x"}), "-initrd belongs to a kernel: give it with -kernel");
+}
+
+TEST(CommandLine, HelpIsAnsweredWhateverElseIsSaid) {
+  EXPECT_EQ(Parse({"-device", "nonsense", "-help", "-bogus"})->action, CommandLine::Action::kHelp);
+}
+
+TEST(CommandLine, DeviceHelpNamesItsDriver) {
+  const auto line = Parse({"-device", "virtio-blk-pci,help"});
+  ASSERT_TRUE(line.has_value());
+  EXPECT_EQ(line->action, CommandLine::Action::kDeviceOptionsHelp);
+  EXPECT_EQ(line->subject, "virtio-blk-pci");
+}
+
+TEST(CommandLine, ActionsAreQemus) {
+  const auto line = Parse({"-action", "reboot=shutdown,shutdown=pause"});
+  EXPECT_EQ(line->config.reboot, RebootAction::kShutdown);
+  EXPECT_EQ(line->config.shutdown, ShutdownAction::kPause);
+}
+
+}  // namespace
+}  // namespace nandu
