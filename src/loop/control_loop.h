@@ -1,12 +1,13 @@
-// The control loop: the main thread's Asio loop. It owns the machine graph, the block graph, QMP sessions, chardevs and timers, never touches
-// guest memory and never blocks. Asio is behind control_loop.cpp. Everything but Post and Stop is called on its thread.
+// The control loop: the main thread's Asio loop. It owns the machine graph, the block graph, QMP sessions,
+// chardevs and timers, never touches guest memory and never blocks. Asio is behind control_loop.cpp.
+// Everything but Post and Stop is called on its thread.
 #pragma once
-
-#include <nandu/clock.h>
 
 #include <cstdint>
 #include <memory>
 #include <span>
+
+#include <nandu/clock.h>
 
 #include "base/result.h"
 #include "base/thread_annotations.h"
@@ -14,8 +15,8 @@
 
 namespace nandu {
 
-// Readiness of a non-blocking descriptor. One-shot waits, so that back-pressure is the default. Destroying it cancels them; it does not
-// own the descriptor, which must outlive it.
+// Readiness of a non-blocking descriptor. One-shot waits, so that back-pressure is the default. Destroying it
+// cancels them; it does not own the descriptor, which must outlive it.
 class FdWatch {
  public:
   FdWatch() = default;
@@ -57,12 +58,13 @@ class ControlLoop {
   virtual void OnSignals(std::span<const int> signals, UniqueFunction<void(int)> handler) = 0;
   // Work that may block, on a worker thread; `done` runs back on the loop.
   virtual void RunBlocking(UniqueFunction<void()> work, UniqueFunction<void()> done) = 0;
-  virtual void Run() = 0;    // until Stop
+  virtual void Run() = 0;       // until Stop
   virtual void RunReady() = 0;  // what is ready now, without waiting: for tests and the start sequence
-  virtual void Stop() = 0;   // any thread
+  virtual void Stop() = 0;      // any thread
 };
 
-// The VM clock: runs while the VM runs. Freeze and Thaw are the lifecycle's; the value is saved and set by it.
+// The VM clock: runs while the VM runs. Freeze and Thaw are the lifecycle's; the value is saved and set by
+// it.
 class VmClock : public Clock {
  public:
   static std::unique_ptr<VmClock> Create(ControlLoop& loop);  // frozen at 0
