@@ -1,0 +1,37 @@
+#include "boot/boot_loader.h"
+
+namespace nandu {
+
+ImageInput BootLoader::input() const {
+  return {.command_line = command_line_,
+          .initrd = initrd_ ? &*initrd_ : nullptr,
+          .memory = memory_,
+          .acpi_bytes = acpi_.reserved_bytes()};
+}
+
+Result<std::unique_ptr<BootLoader>> BootLoader::Create(BootOptions options) {
+  std::unique_ptr<BootLoader> loader(new BootLoader);
+  loader->memory_ = options.acpi.memory;
+  loader->acpi_ = TRY(AcpiTables::Build(options.acpi));
+  options.smbios.memory = options.acpi.memory;
+  loader->smbios_ = TRY(SmbiosTables::Build(options.smbios));
+  loader->image_ = TRY(OpenGuestImage(std::move(options.kernel)));
+  loader->initrd_ = std::move(options.initrd);
+  loader->command_line_ = std::move(options.command_line);
+  TRY(loader->image_->Place(loader->input()));
+  return loader;
+}
+
+Result<> BootLoader::SetAcpi(const AcpiInput& input) {
+  AcpiTables tables = TRY(AcpiTables::Build(input));
+  acpi_ = std::move(tables);
+  return {};
+}
+
+Result<CpuEntry> BootLoader::Load(const GuestMemory& memory) const {
+  TRY(acpi_.Write(memory));
+  TRY(smbios_.Write(memory));
+  return image_->Load(memory, input());
+}
+
+}  // namespace nandu
