@@ -1,0 +1,79 @@
+// The faces of the machine that monitor commands are bound to: a command knows a facet, not the machine.
+// Control loop, all of it. The machine implements them (machine/machine.cpp); tests implement them with a few
+// lines.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_function.h"
+#include "machine/run_state.h"
+
+namespace nandu {
+
+class LifecycleFacet {
+ public:
+  LifecycleFacet() = default;
+  LifecycleFacet(const LifecycleFacet&) = delete;
+  LifecycleFacet& operator=(const LifecycleFacet&) = delete;
+  virtual ~LifecycleFacet() = default;
+
+  virtual RunState run_state() const = 0;
+  // `done` runs once, now or later; the event (STOP, RESUME) goes out before it.
+  virtual void Stop(UniqueFunction<void(Result<>)> done) = 0;
+  virtual void Cont(UniqueFunction<void(Result<>)> done) = 0;
+  virtual void SystemReset() = 0;
+  virtual void SystemPowerdown() = 0;  // presses the ACPI power button
+  virtual void Quit() = 0;  // in an orderly way, soon: what is in flight is finished and answers still go out
+};
+
+// Who this VM is; what query-* answers.
+struct VersionFacts {
+  int64_t major = 0;  // of the QEMU it stands in for
+  int64_t minor = 0;
+  int64_t micro = 0;
+  std::string package;  // "nandu 0.1.0"
+};
+struct CpuFacts {
+  int64_t index = 0;
+  int64_t thread_id = 0;  // of the kernel; constant for the life of the vCPU
+  std::string qom_path;   // "/machine/unattached/device[0]"
+  int64_t socket_id = 0;
+  int64_t die_id = 0;
+  int64_t core_id = 0;
+  int64_t thread_in_core = 0;
+};
+
+class InfoFacet {
+ public:
+  InfoFacet() = default;
+  InfoFacet(const InfoFacet&) = delete;
+  InfoFacet& operator=(const InfoFacet&) = delete;
+  virtual ~InfoFacet() = default;
+
+  virtual std::string name() const = 0;  // -name guest=; empty: none given
+  virtual std::string uuid() const = 0;  // canonical text; empty: none given
+  virtual VersionFacts version() const = 0;
+  virtual bool kvm_present() const = 0;  // /dev/kvm is there
+  virtual bool kvm_enabled() const = 0;  // this VM runs on it
+  virtual std::vector<CpuFacts> Cpus() const = 0;
+};
+
+// Where events come from. One sink: the QMP server, which has the sessions.
+class EventFacet {
+ public:
+  EventFacet() = default;
+  EventFacet(const EventFacet&) = delete;
+  EventFacet& operator=(const EventFacet&) = delete;
+  virtual ~EventFacet() = default;
+
+  // `name` "RESET", `data` its members, empty: none. Null ends it.
+  using Sink = UniqueFunction<void(std::string_view name, const boost::json::object& data)>;
+  virtual void SetEventSink(Sink sink) = 0;
+};
+
+}  // namespace nandu
