@@ -161,9 +161,11 @@ class UringEngine final : public LoopEngine {
       Submit();
     }
     Reap();
-    // Callbacks may reap more (a watch destroyed in one of them does) and may take entries of their own back.
+    // A callback that destroys a watch reaps more and looks for that watch's entry among those not dispatched yet.
     for (size_t i = 0; i < backlog_.size(); ++i) {
-      Dispatch(backlog_[i]);
+      const Completion completion = backlog_[i];
+      backlog_[i].user_data = kKindNobody;
+      Dispatch(completion);
     }
     backlog_.clear();
     DispatchJobs();
@@ -272,8 +274,7 @@ class UringEngine final : public LoopEngine {
     }
     ::io_uring_cq_advance(&ring_, count);
   }
-  // By value: the backlog may grow while a callback runs.
-  void Dispatch(const Completion completion) {
+  void Dispatch(const Completion& completion) {
     const uint64_t pointer = completion.user_data & ~kKindMask;
     switch (completion.user_data & kKindMask) {
       case kKindOp: {
