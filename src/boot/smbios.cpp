@@ -46,8 +46,7 @@ class Structures {
 
 void AddBios(Structures& to, const SmbiosInput& input) {
   constexpr uint64_t kCharacteristicsUnsupported = 1 << 3;
-  constexpr uint8_t kTargetedContent =
-      1 << 4;  // extension byte 2; with bit 2 as SeaBIOS writes it: targeted content distribution
+  constexpr uint8_t kTargetedContent = 1 << 2;  // extension byte 2, as SeaBIOS writes it
   ByteWriter fields;
   fields.U8(1)
       .U8(2)
