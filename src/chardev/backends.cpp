@@ -12,32 +12,33 @@ namespace nandu {
 namespace {
 
 template <class Options>
-using Make = Result<std::unique_ptr<ChardevBase>> (*)(ControlLoop&, std::string, const Options&);
+using Make = Result<std::unique_ptr<ChardevBase>> (*)(const ChardevContext&, std::string, const Options&);
 
 // Options as the user wrote them to a described struct, then the backend, then what all of them share.
 template <class Options, Make<Options> kMake>
-Result<std::unique_ptr<ChardevBase>> Create(ControlLoop& loop, const std::string& id,
+Result<std::unique_ptr<ChardevBase>> Create(const ChardevContext& context, const std::string& id,
                                             const boost::json::object& options,
                                             ChardevCommonOptions* common) {
   const std::string what = Format("chardev '{}'", id);
   const Options parsed =
       TRY(FromJson<Options>(options, {.path = what, .field_word = "option", .lenient = true}));
-  std::unique_ptr<ChardevBase> chardev = TRY(kMake(loop, id, parsed));
+  std::unique_ptr<ChardevBase> chardev = TRY(kMake(context, id, parsed));
   if (parsed.logfile) {
     const int mode = parsed.logappend ? O_APPEND : O_TRUNC;
-    chardev->SetLogFile(TRY(OpenChardevPath(*parsed.logfile, O_WRONLY | O_CREAT | mode, what)));
+    chardev->SetLogFile(
+        TRY(OpenChardevPath(context.opener, *parsed.logfile, O_WRONLY | O_CREAT | mode, what)));
   }
   *common = parsed;
   return chardev;
 }
 
-Result<std::unique_ptr<ChardevBase>> MakeNull(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> MakeNull(const ChardevContext& context, std::string id,
                                               const NullOptions& /*options*/) {
-  return CreateNullChardev(loop, std::move(id));
+  return CreateNullChardev(context, std::move(id));
 }
-Result<std::unique_ptr<ChardevBase>> MakePty(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> MakePty(const ChardevContext& context, std::string id,
                                              const PtyOptions& /*options*/) {
-  return CreatePtyChardev(loop, std::move(id));
+  return CreatePtyChardev(context, std::move(id));
 }
 
 template <class Options>

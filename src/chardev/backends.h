@@ -12,8 +12,15 @@
 #include "chardev/chardev_base.h"
 #include "chardev/options.h"
 #include "loop/control_loop.h"
+#include "sandbox/opener.h"
 
 namespace nandu {
+
+// What a backend is made with; outlives it.
+struct ChardevContext {
+  ControlLoop& loop;
+  Opener& opener;
+};
 
 struct ChardevBackend {
   std::string_view name;  // "socket"
@@ -21,7 +28,7 @@ struct ChardevBackend {
   const TypeInfo* (*options)();
   // The object and what they have in common (mux, logfile), from options as the user wrote them: text values
   // or typed JSON.
-  Result<std::unique_ptr<ChardevBase>> (*create)(ControlLoop& loop, const std::string& id,
+  Result<std::unique_ptr<ChardevBase>> (*create)(const ChardevContext& context, const std::string& id,
                                                  const boost::json::object& options,
                                                  ChardevCommonOptions* common);
 };
@@ -31,15 +38,15 @@ const ChardevBackend* FindChardevBackend(std::string_view name);
 
 // One function per backend, each in a file of its own. Control thread at set-up; files are opened and sockets
 // bound here, so that a mistake is one sentence before anything runs.
-std::unique_ptr<ChardevBase> CreateNullChardev(ControlLoop& loop, std::string id);
-Result<std::unique_ptr<ChardevBase>> CreateStdioChardev(ControlLoop& loop, std::string id,
+std::unique_ptr<ChardevBase> CreateNullChardev(const ChardevContext& context, std::string id);
+Result<std::unique_ptr<ChardevBase>> CreateStdioChardev(const ChardevContext& context, std::string id,
                                                         const StdioOptions& options);
-Result<std::unique_ptr<ChardevBase>> CreateFileChardev(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> CreateFileChardev(const ChardevContext& context, std::string id,
                                                        const FileOptions& options);
-Result<std::unique_ptr<ChardevBase>> CreatePipeChardev(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> CreatePipeChardev(const ChardevContext& context, std::string id,
                                                        const PipeOptions& options);
-Result<std::unique_ptr<ChardevBase>> CreatePtyChardev(ControlLoop& loop, std::string id);
-Result<std::unique_ptr<ChardevBase>> CreateSocketChardev(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> CreatePtyChardev(const ChardevContext& context, std::string id);
+Result<std::unique_ptr<ChardevBase>> CreateSocketChardev(const ChardevContext& context, std::string id,
                                                          const SocketOptions& options);
 
 }  // namespace nandu

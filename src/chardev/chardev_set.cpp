@@ -8,7 +8,7 @@
 
 namespace nandu {
 
-ChardevSet::ChardevSet(ControlLoop& loop) : loop_(loop) {}
+ChardevSet::ChardevSet(ControlLoop& loop, Opener& opener) : context_{loop, opener} {}
 ChardevSet::~ChardevSet() = default;
 
 Result<> ChardevSet::Add(std::string_view backend, const std::string& id,
@@ -33,7 +33,7 @@ Result<> ChardevSet::Add(std::string_view backend, const std::string& id,
   }
   ChardevCommonOptions common;
   Entry entry;
-  entry.chardev = TRY(row->create(loop_, id, options, &common));
+  entry.chardev = TRY(row->create(context_, id, options, &common));
   if (common.mux) {
     auto quit = [this] {
       if (quit_) {

@@ -1,7 +1,7 @@
 // The VM's character devices by id: made from options, claimed by serial ports, consoles and monitors, listed
 // for query-chardev. Control loop.
 //
-//   ChardevSet chardevs(loop);
+//   ChardevSet chardevs(loop, opener);
 //   chardevs.SetQuitHandler([&] { machine.Quit(); });                       // Ctrl-a x on a mux
 //   TRY(chardevs.Add("socket", "charmonitor", options));                    // -chardev
 //   socket,id=charmonitor,... const std::string id = TRY(chardevs.AddLegacy("mon:stdio", "serial0",
@@ -20,10 +20,12 @@
 #include <nandu/chardev.h>
 
 #include "base/result.h"
+#include "chardev/backends.h"
 #include "chardev/chardev_base.h"
 #include "chardev/legacy_text.h"
 #include "chardev/mux.h"
 #include "loop/control_loop.h"
+#include "sandbox/opener.h"
 
 namespace nandu {
 
@@ -35,7 +37,7 @@ struct ChardevInfo {
 
 class ChardevSet {
  public:
-  explicit ChardevSet(ControlLoop& loop);
+  ChardevSet(ControlLoop& loop, Opener& opener);
   ~ChardevSet();  // after everybody who claimed one
   ChardevSet(const ChardevSet&) = delete;
   ChardevSet& operator=(const ChardevSet&) = delete;
@@ -65,7 +67,7 @@ class ChardevSet {
     std::weak_ptr<Chardev> holder;  // without
     std::string user;
   };
-  ControlLoop& loop_;
+  const ChardevContext context_;
   UniqueFunction<void()> quit_;
   char escape_key_ = '\x01';
   std::map<std::string, Entry> entries_;

@@ -1,7 +1,6 @@
 // A fixed pair of descriptors as a chardev.
 #include "chardev/fd_chardev.h"
 
-#include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 
@@ -23,12 +22,8 @@ FdChardev::FdChardev(ControlLoop& loop, std::string id, std::string filename, Un
   SetConnected(true);
 }
 
-Result<UniqueFd> OpenChardevPath(const std::string& path, int flags, std::string_view what) {
-  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666));
-  if (!fd) {
-    return FailErrno(errno, "{}: cannot open {}", what, path);
-  }
-  return fd;
+Result<UniqueFd> OpenChardevPath(Opener& opener, const std::string& path, int flags, std::string_view what) {
+  return Prefix(opener.Open(path, flags | O_NONBLOCK, 0666), what);
 }
 
 void IgnoreBrokenPipeSignal() {

@@ -6,6 +6,7 @@
 #include "base/unique_fd.h"
 #include "chardev/chardev_base.h"
 #include "chardev/fd_stream.h"
+#include "sandbox/opener.h"
 
 namespace nandu {
 
@@ -32,7 +33,7 @@ class FdChardev : public ChardevBase {
 
 // Opens a path a user named, close-on-exec and non-blocking. `what`: "chardev 'serial0'", for the error's
 // sentence.
-Result<UniqueFd> OpenChardevPath(const std::string& path, int flags, std::string_view what);
+Result<UniqueFd> OpenChardevPath(Opener& opener, const std::string& path, int flags, std::string_view what);
 // A write to a pipe without a reader is an errno here, not a signal. Called by every backend that writes to
 // descriptors it was given.
 void IgnoreBrokenPipeSignal();

@@ -18,8 +18,8 @@ class NullChardev final : public ChardevBase {
 
 }  // namespace
 
-std::unique_ptr<ChardevBase> CreateNullChardev(ControlLoop& loop, std::string id) {
-  return std::make_unique<NullChardev>(loop, std::move(id));
+std::unique_ptr<ChardevBase> CreateNullChardev(const ChardevContext& context, std::string id) {
+  return std::make_unique<NullChardev>(context.loop, std::move(id));
 }
 
 }  // namespace nandu

@@ -105,7 +105,7 @@ class PtyChardev final : public ChardevBase {
 
 }  // namespace
 
-Result<std::unique_ptr<ChardevBase>> CreatePtyChardev(ControlLoop& loop, std::string id) {
+Result<std::unique_ptr<ChardevBase>> CreatePtyChardev(const ChardevContext& context, std::string id) {
   UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
   if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0) {
     return FailErrno(errno, "chardev '{}': cannot make a pseudo terminal", id);
@@ -125,7 +125,7 @@ Result<std::unique_ptr<ChardevBase>> CreatePtyChardev(ControlLoop& loop, std::st
   // Scripts and libvirt read this line.
   std::printf("char device redirected to %s (label %s)\n", slave.data(), id.c_str());
   std::fflush(stdout);
-  return std::make_unique<PtyChardev>(loop, std::move(id), std::move(master), slave.data());
+  return std::make_unique<PtyChardev>(context.loop, std::move(id), std::move(master), slave.data());
 }
 
 }  // namespace nandu

@@ -4,39 +4,21 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/checked.h"
 
 namespace nandu {
 namespace {
 
-Result<ResolvedAddress> ResolveUnix(const UnixAddress& address) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  const size_t offset = address.abstract ? 1 : 0;  // an abstract name begins with a zero byte
-  if (address.path.size() + 1 > sizeof(name.sun_path)) {
-    return Fail(Errc::kInvalidArgument, "the socket path '{}' is longer than {} bytes; choose a shorter one",
-                address.path, sizeof(name.sun_path) - 1);
-  }
-  std::memcpy(name.sun_path + offset, address.path.data(), address.path.size());
-  ResolvedAddress resolved;
-  resolved.family = AF_UNIX;
-  resolved.length = address.abstract && address.tight
-                        ? static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + address.path.size())
-                        : static_cast<socklen_t>(sizeof(name));
-  std::memcpy(&resolved.storage, &name, sizeof(name));
-  return resolved;
-}
+constexpr const char* kNoServerAdvice = "; start its server first, or use reconnect=1 to keep trying";
 
-Result<std::vector<ResolvedAddress>> ResolveInet(const InetAddress& address, bool server) {
+Result<std::vector<ResolvedAddress>> ResolveTcp(const InetAddress& address, bool server) {
   addrinfo hints{};
   hints.ai_family = address.ipv4 && address.ipv6 ? AF_UNSPEC : (address.ipv6 ? AF_INET6 : AF_INET);
   hints.ai_socktype = SOCK_STREAM;
@@ -90,28 +72,13 @@ int BindAndListen(int fd, const ResolvedAddress& address) {
   return 0;
 }
 
-Result<ListeningSocket> ListenUnix(const UnixAddress& address) {
-  const ResolvedAddress resolved = TRY(ResolveUnix(address));
+Opener::UnixNamespace NamespaceOf(const UnixAddress& address) {
+  return address.abstract ? Opener::UnixNamespace::kAbstract : Opener::UnixNamespace::kPath;
+}
+
+Result<ListeningSocket> ListenUnix(Opener& opener, const UnixAddress& address) {
   ListeningSocket listening;
-  if (!address.abstract) {
-    struct stat info {};
-    if (::lstat(address.path.c_str(), &info) == 0) {
-      if (!S_ISSOCK(info.st_mode)) {
-        return Fail(Errc::kExists, "{} exists and is no socket; remove it or choose another path",
-                    address.path);
-      }
-      if (::unlink(address.path.c_str()) != 0) {
-        return FailErrno(errno, "cannot remove the old socket {}", address.path);
-      }
-    }
-  }
-  listening.fd = NewSocket(AF_UNIX);
-  if (!listening.fd) {
-    return FailErrno(errno, "cannot make a unix socket");
-  }
-  if (const int reason = BindAndListen(listening.fd.get(), resolved); reason != 0) {
-    return FailErrno(reason, "cannot listen on {}", address.path);
-  }
+  listening.fd = TRY(opener.ListenUnix(address.path, NamespaceOf(address)));
   struct stat info {};
   if (!address.abstract && ::lstat(address.path.c_str(), &info) == 0) {
     listening.unlink_path = address.path;
@@ -124,7 +91,7 @@ Result<ListeningSocket> ListenUnix(const UnixAddress& address) {
 // One socket per address the host name stands for (localhost: 127.0.0.1 and ::1), all on the port the first
 // one got.
 Result<std::vector<ListeningSocket>> ListenInet(const InetAddress& address) {
-  std::vector<ResolvedAddress> candidates = TRY(ResolveInet(address, true));
+  std::vector<ResolvedAddress> candidates = TRY(ResolveTcp(address, true));
   std::vector<ListeningSocket> listening;
   const unsigned first = PortOf(candidates.front());
   const unsigned last = address.last_port > first ? address.last_port : first;
@@ -202,7 +169,12 @@ Result<SocketAddress> AddressFromOptions(const SocketOptions& options) {
     if (options.path->empty()) {
       return Fail(Errc::kInvalidArgument, "path= is empty");
     }
-    return UnixAddress{*options.path, options.abstract_, options.tight};
+    if (options.abstract_ && !options.tight) {
+      return Fail(
+          Errc::kUnsupported,
+          "abstract names padded with zeroes (tight=off) are not supported; use tight=on on both sides");
+    }
+    return UnixAddress{*options.path, options.abstract_};
   }
   if (!options.port || options.port->empty()) {
     return Fail(Errc::kInvalidArgument, "a TCP socket needs port=");
@@ -223,21 +195,18 @@ Result<SocketAddress> AddressFromOptions(const SocketOptions& options) {
   return inet;
 }
 
-Result<std::vector<ResolvedAddress>> Resolve(const SocketAddress& address, bool server) {
-  if (const auto* inet = std::get_if<InetAddress>(&address)) {
-    return ResolveInet(*inet, server);
-  }
-  const auto* unix_address = std::get_if<UnixAddress>(&address);
-  NANDU_CHECK(unix_address != nullptr, "an inherited socket is never resolved");
-  const ResolvedAddress resolved = TRY(ResolveUnix(*unix_address));
-  return std::vector<ResolvedAddress>{resolved};
+Result<std::vector<ResolvedAddress>> ResolveServer(const InetAddress& address) {
+  return ResolveTcp(address, false);
+}
+
+Result<UniqueFd> ConnectUnix(Opener& opener, const UnixAddress& address) {
+  return opener.ConnectUnix(address.path, NamespaceOf(address));
 }
 
 std::string Describe(const SocketAddress& address, bool server) {
   const char* suffix = server ? ",server=on" : "";
   if (const auto* name = std::get_if<UnixAddress>(&address)) {
-    const char* kind =
-        name->abstract ? (name->tight ? ",abstract=on,tight=on" : ",abstract=on,tight=off") : "";
+    const char* kind = name->abstract ? ",abstract=on,tight=on" : "";
     return Format("unix:{}{}{}", name->path, kind, suffix);
   }
   if (const auto* inet = std::get_if<InetAddress>(&address)) {
@@ -264,19 +233,19 @@ std::string EndpointText(int fd, bool peer) {
                                        : Format("{}:{}", host.data(), port.data());
 }
 
-Result<std::vector<ListeningSocket>> Listen(const SocketAddress& address) {
+Result<std::vector<ListeningSocket>> Listen(Opener& opener, const SocketAddress& address) {
   if (const auto* inet = std::get_if<InetAddress>(&address)) {
     return ListenInet(*inet);
   }
   const auto* name = std::get_if<UnixAddress>(&address);
   ListeningSocket one =
-      TRY(name != nullptr ? ListenUnix(*name) : ListenInherited(std::get<InheritedSocket>(address)));
+      TRY(name != nullptr ? ListenUnix(opener, *name) : ListenInherited(std::get<InheritedSocket>(address)));
   std::vector<ListeningSocket> listening;
   listening.push_back(std::move(one));
   return listening;
 }
 
-Result<UniqueFd> ConnectNow(const SocketAddress& address, int timeout_ms) {
+Result<UniqueFd> ConnectNow(Opener& opener, const SocketAddress& address, int timeout_ms) {
   if (const auto* inherited = std::get_if<InheritedSocket>(&address)) {
     int kind = 0;
     socklen_t length = sizeof(kind);
@@ -285,8 +254,16 @@ Result<UniqueFd> ConnectNow(const SocketAddress& address, int timeout_ms) {
     }
     return UniqueFd(inherited->fd);
   }
-  const std::vector<ResolvedAddress> candidates = TRY(Resolve(address, false));
   int reason = EADDRNOTAVAIL;
+  if (const auto* name = std::get_if<UnixAddress>(&address)) {
+    Result<UniqueFd> connected = ConnectUnix(opener, *name);
+    if (connected) {
+      return connected;
+    }
+    return tl::unexpected<Error>(Error{connected.error().code, connected.error().sys_errno,
+                                       connected.error().message + kNoServerAdvice});
+  }
+  const std::vector<ResolvedAddress> candidates = TRY(ResolveServer(std::get<InetAddress>(address)));
   for (const ResolvedAddress& candidate : candidates) {
     UniqueFd fd = NewSocket(candidate.family);
     reason = fd ? ConnectWithin(fd.get(), candidate, timeout_ms) : errno;
@@ -294,8 +271,8 @@ Result<UniqueFd> ConnectNow(const SocketAddress& address, int timeout_ms) {
       return fd;
     }
   }
-  return FailErrno(reason, "cannot connect to {}; start its server first, or use reconnect=1 to keep trying",
-                   Describe(address, false));
+  return Fail(Errc::kIo, "cannot connect to {}: {}{}", Describe(address, false), ErrnoText(reason),
+              kNoServerAdvice);
 }
 
 }  // namespace nandu

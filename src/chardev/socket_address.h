@@ -11,13 +11,13 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "chardev/options.h"
+#include "sandbox/opener.h"
 
 namespace nandu {
 
 struct UnixAddress {
   std::string path;
   bool abstract = false;
-  bool tight = true;
 };
 struct InetAddress {
   std::string host;
@@ -39,8 +39,9 @@ struct ResolvedAddress {
 
 // Checks that exactly one kind of address is given and that it makes sense.
 Result<SocketAddress> AddressFromOptions(const SocketOptions& options);
-// Blocks on a name service for TCP; server: an empty host is every address. Never empty.
-Result<std::vector<ResolvedAddress>> Resolve(const SocketAddress& address, bool server);
+// Where a client's server may be. Blocks on a name service; never empty.
+Result<std::vector<ResolvedAddress>> ResolveServer(const InetAddress& address);
+Result<UniqueFd> ConnectUnix(Opener& opener, const UnixAddress& address);  // never waits
 // "unix:/x,server=on", "tcp:127.0.0.1:4444,server=on": as query-chardev says it.
 std::string Describe(const SocketAddress& address, bool server);
 // "127.0.0.1:4444" of a connected or bound TCP socket; empty for others.
@@ -55,8 +56,8 @@ struct ListeningSocket {
   uint64_t inode = 0;  // removed only when it is still ours
 };
 // Never empty.
-Result<std::vector<ListeningSocket>> Listen(const SocketAddress& address);
+Result<std::vector<ListeningSocket>> Listen(Opener& opener, const SocketAddress& address);
 // Connects and waits for it at most `timeout_ms`. Set-up only.
-Result<UniqueFd> ConnectNow(const SocketAddress& address, int timeout_ms);
+Result<UniqueFd> ConnectNow(Opener& opener, const SocketAddress& address, int timeout_ms);
 
 }  // namespace nandu

@@ -40,8 +40,9 @@ Result<> RefuseUnsupported(const SocketOptions& options) {
 
 }  // namespace
 
-SocketChardev::SocketChardev(ControlLoop& control, std::string id, Config config)
+SocketChardev::SocketChardev(ControlLoop& control, Opener& opener, std::string id, Config config)
     : ChardevBase(control, std::move(id)),
+      opener_(opener),
       config_(std::move(config)),
       timer_(control.CreateHostTimer([this] { OnTimer(); })) {
   IgnoreBrokenPipeSignal();
@@ -52,7 +53,7 @@ SocketChardev::~SocketChardev() {
     struct stat info {};
     if (!listening.unlink_path.empty() && ::lstat(listening.unlink_path.c_str(), &info) == 0 &&
         info.st_dev == listening.device && info.st_ino == listening.inode) {
-      ::unlink(listening.unlink_path.c_str());
+      static_cast<void>(opener_.Remove(listening.unlink_path));
     }
   }
 }
@@ -142,16 +143,19 @@ void SocketChardev::Accept(size_t index) {
 
 // ---- client ----
 void SocketChardev::Connect() {
-  if (std::holds_alternative<UnixAddress>(config_.address)) {
-    candidates_ = Resolve(config_.address, false).value_or(std::vector<ResolvedAddress>{});
-    TryNextCandidate();
+  if (const auto* name = std::get_if<UnixAddress>(&config_.address)) {
+    if (Result<UniqueFd> connected = ConnectUnix(opener_, *name)) {
+      UseClient(std::move(*connected));
+    } else {
+      timer_->ArmAfter(int64_t{config_.reconnect_s} * kSecondNs);
+    }
     return;
   }
   // A name service may take its time, so it is asked on a worker.
   auto found = std::make_shared<std::vector<ResolvedAddress>>();
   loop().RunBlocking(
-      [found, address = config_.address] {
-        *found = Resolve(address, false).value_or(std::vector<ResolvedAddress>{});
+      [found, address = std::get<InetAddress>(config_.address)] {
+        *found = ResolveServer(address).value_or(std::vector<ResolvedAddress>{});
       },
       [this, found, alive = std::weak_ptr<bool>(alive_)] {
         if (!alive.expired()) {
@@ -261,7 +265,7 @@ void SocketChardev::OnTimer() {
   }
 }
 
-Result<std::unique_ptr<ChardevBase>> CreateSocketChardev(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> CreateSocketChardev(const ChardevContext& context, std::string id,
                                                          const SocketOptions& options) {
   const std::string what = Format("chardev '{}'", id);
   TRY(Prefix(RefuseUnsupported(options), what));
@@ -273,24 +277,27 @@ Result<std::unique_ptr<ChardevBase>> CreateSocketChardev(ControlLoop& loop, std:
   config.reconnect_s = options.reconnect;
   const SocketAddress address = config.address;
   if (options.server) {
-    std::vector<ListeningSocket> listening = TRY(Prefix(Listen(address), what));
+    std::vector<ListeningSocket> listening = TRY(Prefix(Listen(context.opener, address), what));
     for (const ListeningSocket& each : listening) {  // an inherited one comes as its maker left it
       ::fcntl(each.fd.get(), F_SETFD, FD_CLOEXEC);
       ::fcntl(each.fd.get(), F_SETFL, ::fcntl(each.fd.get(), F_GETFL) | O_NONBLOCK);
     }
-    auto socket = std::make_unique<SocketChardev>(loop, std::move(id), std::move(config));
+    auto socket =
+        std::make_unique<SocketChardev>(context.loop, context.opener, std::move(id), std::move(config));
     socket->StartListening(std::move(listening));
     return socket;
   }
   if (options.reconnect != 0) {
-    auto socket = std::make_unique<SocketChardev>(loop, std::move(id), std::move(config));
+    auto socket =
+        std::make_unique<SocketChardev>(context.loop, context.opener, std::move(id), std::move(config));
     socket->StartConnecting();
     return socket;
   }
-  UniqueFd client = TRY(Prefix(ConnectNow(address, kConnectTimeoutMs), what));
+  UniqueFd client = TRY(Prefix(ConnectNow(context.opener, address, kConnectTimeoutMs), what));
   ::fcntl(client.get(), F_SETFD, FD_CLOEXEC);
   ::fcntl(client.get(), F_SETFL, ::fcntl(client.get(), F_GETFL) | O_NONBLOCK);
-  auto socket = std::make_unique<SocketChardev>(loop, std::move(id), std::move(config));
+  auto socket =
+      std::make_unique<SocketChardev>(context.loop, context.opener, std::move(id), std::move(config));
   socket->UseClient(std::move(client));
   return socket;
 }

@@ -23,7 +23,7 @@ class SocketChardev final : public ChardevBase {
     bool nodelay = false;
     uint32_t reconnect_s = 0;
   };
-  SocketChardev(ControlLoop& loop, std::string id, Config config);
+  SocketChardev(ControlLoop& loop, Opener& opener, std::string id, Config config);
   ~SocketChardev() override;
 
   // One of these starts it.
@@ -51,6 +51,7 @@ class SocketChardev final : public ChardevBase {
   void WatchForHangup();
   void OnTimer();
 
+  Opener& opener_;
   const Config config_;
   std::vector<ListeningSocket> listening_;
   std::vector<std::unique_ptr<FdWatch>> accept_watches_;  // as listening_

@@ -74,7 +74,7 @@ class StdioChardev final : public FdChardev {
 
 }  // namespace
 
-Result<std::unique_ptr<ChardevBase>> CreateStdioChardev(ControlLoop& loop, std::string id,
+Result<std::unique_ptr<ChardevBase>> CreateStdioChardev(const ChardevContext& context, std::string id,
                                                         const StdioOptions& options) {
   if (stdio_in_use) {
     return Fail(Errc::kBusy,
@@ -84,7 +84,7 @@ Result<std::unique_ptr<ChardevBase>> CreateStdioChardev(ControlLoop& loop, std::
   OwnDescriptor out = TRY(TakeOver(STDOUT_FILENO, O_WRONLY));
   TRY(TerminalGuard::Enter(STDIN_FILENO, options.signal ? TerminalGuard::Signals::kInterruptUs
                                                         : TerminalGuard::Signals::kPassToGuest));
-  return std::make_unique<StdioChardev>(loop, std::move(id), std::move(in), std::move(out));
+  return std::make_unique<StdioChardev>(context.loop, std::move(id), std::move(in), std::move(out));
 }
 
 }  // namespace nandu
