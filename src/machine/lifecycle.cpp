@@ -3,6 +3,7 @@
 #include <boost/json/object.hpp>
 #include <utility>
 
+#include "base/check.h"
 #include "base/log.h"
 
 namespace nandu {
@@ -220,6 +221,8 @@ void Lifecycle::Cont(Done done) {
       done({});
     } else if (NeedsReset(state_)) {
       done(Fail(Errc::kInvalidArgument, "Resetting the Virtual Machine is required"));
+    } else if (!board_) {
+      done(tl::unexpected<Error>(WithContext(board_.error(), "the last reset failed")));
     } else {
       SetState(RunState::kRunning);
       ResumeMachine();
@@ -242,22 +245,21 @@ void Lifecycle::ResetMachine(std::string reason, bool guest, UniqueFunction<void
       done();
       return;
     }
-    const Result<> reset = parts_.reset_board();
+    board_ = parts_.reset_board();
     boost::json::object data;
     data["guest"] = guest;
     data["reason"] = reason;
     parts_.emit("RESET", std::move(data));
-    if (!reset) {
-      Log(LogLevel::kError, "reset: {}", reset.error().message);
-      SetState(RunState::kInternalError);
-      parts_.emit("STOP", {});
-      done();
-      return;
+    if (!board_) {
+      Log(LogLevel::kError, "reset: {}", board_.error().message);
     }
-    if (was_running) {
+    if (!was_running) {
+      SetState(RunState::kPrelaunch);
+    } else if (board_) {
       ResumeMachine();
     } else {
-      SetState(RunState::kPrelaunch);
+      SetState(RunState::kInternalError);
+      parts_.emit("STOP", {});
     }
     done();
   };
@@ -291,9 +293,9 @@ void Lifecycle::ShutdownMachine(const std::string& reason, bool guest) {
       Finished();
       return;
     }
-    const bool was_running = state_ == RunState::kRunning;
-    SetState(RunState::kShutdown);
-    if (was_running) {
+    if (state_ ==
+        RunState::kRunning) {  // a VM that was stopped in between keeps its state, as QEMU's vm_stop
+      SetState(RunState::kShutdown);
       parts_.emit("STOP", {});
     }
     parts_.flush([this](Result<> flushed) {

@@ -101,6 +101,7 @@ class Lifecycle {
   const Policy policy_;
   RunState state_ = RunState::kPrelaunch;
   Phase phase_ = Phase::kCreated;
+  Result<> board_;  // of the last reset; a board that could not be reset does not run
   bool busy_ = false;
   bool exiting_ = false;
   std::deque<Operation> queue_;

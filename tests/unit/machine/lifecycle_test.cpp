@@ -1,0 +1,254 @@
+#include "machine/lifecycle.h"
+
+#include <boost/json/object.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+
+namespace nandu {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// A device that goes quiet when the test says so, and writes down what it is asked.
+class StubDevice final : public Device {
+ public:
+  explicit StubDevice(std::vector<std::string>* log) : log_(log) {}
+  const std::string& id() const override { return id_; }
+  std::string_view driver() const override { return "stub"; }
+  std::string StatePath() const override { return "/machine/stub"; }
+  void Reset() override { log_->emplace_back("device reset"); }
+  void Quiesce(UniqueFunction<void()> done) override {
+    log_->emplace_back("quiesce");
+    done_ = std::move(done);
+    if (!hangs) {
+      FinishQuiesce();
+    }
+  }
+  std::vector<std::string> StuckRequests() const override { return {"write at 4096"}; }
+  void Resume() override { log_->emplace_back("device resume"); }
+  void Save(const StateWriter& /*writer*/) const override {}
+  Result<> Load(const StateReader& /*reader*/) override { return {}; }
+
+  void FinishQuiesce() { std::exchange(done_, nullptr)(); }
+  bool hangs = false;
+
+ private:
+  const std::string id_ = "disk0";
+  std::vector<std::string>* log_;
+  UniqueFunction<void()> done_;
+};
+
+class LifecycleTest : public testing::Test {
+ protected:
+  void Make(const Lifecycle::Policy& policy = {}) {
+    loop_ = ControlLoop::Create().value();
+    clock_ = VmClock::Create(*loop_);
+    LifecycleParts parts;
+    parts.pause_vcpus = [this](UniqueFunction<void()> done) {
+      log_.emplace_back("pause vcpus");
+      done();
+    };
+    parts.resume_vcpus = [this] { log_.emplace_back("resume vcpus"); };
+    parts.devices = [this]() -> const std::vector<Device*>& { return devices_; };
+    parts.reset_board = [this]() -> Result<> {
+      log_.emplace_back("reset board");
+      return board_;
+    };
+    parts.flush = [this](UniqueFunction<void(Result<>)> done) {
+      log_.emplace_back("flush");
+      done({});
+    };
+    parts.emit = [this](std::string_view event, boost::json::object data) {
+      log_.push_back(std::string(event) + (data.empty() ? "" : " " + JsonText(data)));
+    };
+    parts.exit = [this](int status) { log_.push_back("exit " + std::to_string(status)); };
+    lifecycle_ = std::make_unique<Lifecycle>(*loop_, *clock_, std::move(parts), policy);
+  }
+  // A running VM with nothing written down yet.
+  void MakeRunning(const Lifecycle::Policy& policy = {}) {
+    Make(policy);
+    lifecycle_->Start(false);
+    loop_->RunReady();
+    log_.clear();
+  }
+  Lifecycle::Done Note(std::string what) {
+    return [this, what = std::move(what)](const Result<>& result) {
+      log_.push_back(what + (result ? " ok" : " failed: " + result.error().message));
+    };
+  }
+  std::vector<std::string> Log() {
+    loop_->RunReady();
+    return std::exchange(log_, {});
+  }
+
+  std::vector<std::string> log_;
+  StubDevice device_{&log_};
+  std::vector<Device*> devices_{&device_};
+  Result<> board_;
+  std::unique_ptr<ControlLoop> loop_;
+  std::unique_ptr<VmClock> clock_;
+  std::unique_ptr<Lifecycle> lifecycle_;
+};
+
+TEST_F(LifecycleTest, StartRunsDevicesBeforeVcpus) {
+  Make();
+  lifecycle_->Start(false);
+  EXPECT_THAT(Log(), ElementsAre("device resume", "resume vcpus", "RESUME"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
+}
+
+TEST_F(LifecycleTest, StartPausedWaitsForCont) {
+  Make();
+  lifecycle_->Start(true);
+  EXPECT_THAT(Log(), IsEmpty());
+  EXPECT_EQ(lifecycle_->state(), RunState::kPrelaunch);
+  lifecycle_->Cont(Note("cont"));
+  EXPECT_THAT(Log(), ElementsAre("device resume", "resume vcpus", "RESUME", "cont ok"));
+}
+
+TEST_F(LifecycleTest, StopTakesVcpusOutBeforeDevicesAndFlushesLast) {
+  MakeRunning();
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce", "STOP", "flush", "stop ok"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kPaused);
+  EXPECT_EQ(lifecycle_->phase(), Phase::kPaused);
+}
+
+TEST_F(LifecycleTest, StopWhileStoppedSucceedsAndChangesNothing) {
+  MakeRunning();
+  lifecycle_->Stop(RunState::kPaused, Note("first"));
+  Log();
+  lifecycle_->Stop(RunState::kIoError, Note("second"));
+  EXPECT_THAT(Log(), ElementsAre("second ok"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kPaused);
+}
+
+TEST_F(LifecycleTest, StopPastItsDeadlineNamesTheRequestAndTheGuestGoesOn) {
+  Lifecycle::Policy policy;
+  policy.pause_deadline_ns = 1;
+  device_.hangs = true;
+  MakeRunning(policy);
+  lifecycle_->Stop(RunState::kPaused, [this](const Result<>& result) {
+    log_.push_back(result.error().message);
+    loop_->Stop();
+  });
+  loop_->Run();
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce", "resume vcpus",
+                                 "requests in flight did not finish in time: disk0: write at 4096"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
+  device_.FinishQuiesce();
+  EXPECT_THAT(Log(), ElementsAre("device resume"));
+}
+
+TEST_F(LifecycleTest, OperationsWaitForTheOneThatRuns) {
+  device_.hangs = true;
+  MakeRunning();
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  lifecycle_->Cont(Note("cont"));
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce"));
+  device_.FinishQuiesce();
+  EXPECT_THAT(Log(),
+              ElementsAre("STOP", "flush", "stop ok", "device resume", "resume vcpus", "RESUME", "cont ok"));
+}
+
+TEST_F(LifecycleTest, GuestResetKeepsRunning) {
+  MakeRunning();
+  lifecycle_->RequestReset("guest-reset");
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce", "reset board",
+                                 R"(RESET {"guest": true, "reason": "guest-reset"})", "device resume",
+                                 "resume vcpus"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
+}
+
+TEST_F(LifecycleTest, ResetWhilePausedLeavesItPrelaunch) {
+  MakeRunning();
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  Log();
+  lifecycle_->SystemReset();
+  EXPECT_THAT(Log(),
+              ElementsAre("reset board", R"(RESET {"guest": false, "reason": "host-qmp-system-reset"})"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kPrelaunch);
+}
+
+TEST_F(LifecycleTest, ResetThatCannotLoadItsKernelStopsWithAnInternalError) {
+  MakeRunning();
+  board_ = Fail(Errc::kIo, "vmlinuz is gone");
+  lifecycle_->RequestReset("guest-reset");
+  Log();
+  EXPECT_EQ(lifecycle_->state(), RunState::kInternalError);
+}
+
+TEST_F(LifecycleTest, BoardThatCouldNotBeResetDoesNotRun) {
+  MakeRunning();
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  board_ = Fail(Errc::kIo, "vmlinuz is gone");
+  lifecycle_->SystemReset();
+  Log();
+  lifecycle_->Cont(Note("cont"));
+  EXPECT_THAT(Log(), ElementsAre("cont failed: the last reset failed: vmlinuz is gone"));
+}
+
+TEST_F(LifecycleTest, ShutdownAskedForBeforeAStopKeepsTheStopsState) {
+  Lifecycle::Policy policy;
+  policy.shutdown = ShutdownAction::kPause;
+  MakeRunning(policy);
+  lifecycle_->RequestShutdown("guest-shutdown");
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  Log();
+  EXPECT_EQ(lifecycle_->state(), RunState::kPaused);
+}
+
+TEST_F(LifecycleTest, NoRebootEndsInstead) {
+  Lifecycle::Policy policy;
+  policy.reboot = RebootAction::kShutdown;
+  MakeRunning(policy);
+  lifecycle_->RequestReset("guest-reset");
+  EXPECT_THAT(Log(), ElementsAre(R"(SHUTDOWN {"guest": true, "reason": "guest-reset"})", "pause vcpus",
+                                 "quiesce", "flush", "exit 0"));
+}
+
+TEST_F(LifecycleTest, NoShutdownStopsAndAsksForAReset) {
+  Lifecycle::Policy policy;
+  policy.shutdown = ShutdownAction::kPause;
+  MakeRunning(policy);
+  lifecycle_->RequestShutdown("guest-shutdown");
+  EXPECT_THAT(Log(), ElementsAre(R"(SHUTDOWN {"guest": true, "reason": "guest-shutdown"})", "pause vcpus",
+                                 "quiesce", "STOP", "flush"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kShutdown);
+  lifecycle_->Cont(Note("cont"));
+  EXPECT_THAT(Log(), ElementsAre("cont failed: Resetting the Virtual Machine is required"));
+  lifecycle_->SystemReset();
+  lifecycle_->Cont(Note("cont"));
+  EXPECT_THAT(Log(), testing::Contains("cont ok"));
+}
+
+TEST_F(LifecycleTest, QuitDropsWhatWaits) {
+  device_.hangs = true;
+  MakeRunning();
+  lifecycle_->Quit("host-qmp-quit");
+  lifecycle_->Cont(Note("cont"));
+  Log();
+  device_.FinishQuiesce();
+  EXPECT_THAT(Log(), ElementsAre("flush", "exit 0"));
+}
+
+TEST_F(LifecycleTest, DebugExitCarriesItsStatus) {
+  MakeRunning();
+  lifecycle_->RequestExit(85);
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce", "flush", "exit 85"));
+}
+
+TEST_F(LifecycleTest, PanicStopsThenPowersOff) {
+  MakeRunning();
+  lifecycle_->GuestPanicked();
+  EXPECT_THAT(Log(), ElementsAre(R"(GUEST_PANICKED {"action": "pause"})", "pause vcpus", "quiesce", "STOP",
+                                 "flush", R"(GUEST_PANICKED {"action": "poweroff"})",
+                                 R"(SHUTDOWN {"guest": true, "reason": "guest-panic"})", "flush", "exit 0"));
+}
+
+}  // namespace
+}  // namespace nandu
