@@ -1,11 +1,10 @@
-// A virtqueue, device side: split and packed rings (virtio 1.2, 2.7 and 2.8), indirect descriptors, event index.
+// A virtqueue, device side: split and packed rings (virtio 1.2, 2.7 and 2.8), indirect descriptors, event
+// index.
 //
-// Move-only; lives on exactly one loop, moved in by Activate and out by Quiesce. The ring is hostile memory: everything is copied once,
-// checked, then used. A malformed ring breaks the queue: Pop answers nothing more, completions vanish, NEEDS_RESET is raised, a counter says
-// why.
+// Move-only; lives on exactly one loop, moved in by Activate and out by Quiesce. The ring is hostile memory:
+// everything is copied once, checked, then used. A malformed ring breaks the queue: Pop answers nothing more,
+// completions vanish, NEEDS_RESET is raised, a counter says why.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <array>
 #include <cstddef>
@@ -13,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <sys/uio.h>
 #include <vector>
 
 #include "base/counter.h"
@@ -34,7 +34,8 @@ struct QueueConfig {
 };
 BOOST_DESCRIBE_STRUCT(QueueConfig, (), (size, descriptors, driver, device))
 
-// The device's own position in the ring. Split: free-running indices; packed: ring slots and their wrap counters.
+// The device's own position in the ring. Split: free-running indices; packed: ring slots and their wrap
+// counters.
 struct QueuePosition {
   uint16_t next_avail = 0;
   uint16_t next_used = 0;
@@ -81,24 +82,29 @@ class Virtqueue {
   unsigned index() const;
   uint16_t size() const;
   std::optional<DescChain> Pop();  // nothing available, broken, or DMA disabled
-  bool HasAvailable();             // without consuming: for polling. A malformed index answers true: Pop breaks the queue
-  // Takes a parked chain up again: re-reads and re-validates it. Nullopt: it is not valid any more and the queue is broken.
+  bool
+  HasAvailable();  // without consuming: for polling. A malformed index answers true: Pop breaks the queue
+  // Takes a parked chain up again: re-reads and re-validates it. Nullopt: it is not valid any more and the
+  // queue is broken.
   std::optional<DescChain> Unpark(const ParkedChain& parked);
-  // Dirty bits, then the used ring, then maybe an interrupt. written: bytes written from the chain's first writable byte on.
+  // Dirty bits, then the used ring, then maybe an interrupt. written: bytes written from the chain's first
+  // writable byte on.
   void Complete(DescChain&& chain, uint32_t written);
-  // The used element only, not yet visible; Flush publishes all of them at once and notifies (mergeable rx buffers, batches).
+  // The used element only, not yet visible; Flush publishes all of them at once and notifies (mergeable rx
+  // buffers, batches).
   void CompleteBatch(DescChain&& chain, uint32_t written);
   void Flush();
   // Gives the chain back to the driver's side unserved: the newest popped one only (rx with too few buffers).
   void Unpop(DescChain&& chain);
-  // Forgets it without completing it; its ParkedChain is the record. It stays in flight for the ring until it is unparked and completed.
+  // Forgets it without completing it; its ParkedChain is the record. It stays in flight for the ring until it
+  // is unparked and completed.
   ParkedChain Park(DescChain&& chain);
   // Kick suppression. EnableKicks answers true when something is available and the caller must Pop again.
   void DisableKicks();
   bool EnableKicks();
-  void NotifyAlways();              // raise the interrupt once whatever the ring says: after a load or resume
-  unsigned held() const;            // chains popped or unparked, and not yet completed, parked or unpopped
-  QueuePosition position() const;   // with nothing unflushed
+  void NotifyAlways();             // raise the interrupt once whatever the ring says: after a load or resume
+  unsigned held() const;           // chains popped or unparked, and not yet completed, parked or unpopped
+  QueuePosition position() const;  // with nothing unflushed
   bool broken() const;
 
  private:
