@@ -40,6 +40,9 @@ class Chardev {
   virtual void Detach() = 0;
   virtual void AcceptInput() = 0;  // room() grew: deliver what waits
   virtual bool connected() const = 0;
+  // The front end is done with a client that costs too much: a socket is closed, and the next client may come. Where there is no one to
+  // hang up on (a terminal, a file) nothing happens.
+  virtual void DropPeer() {}
 };
 
 }  // namespace nandu

@@ -5,6 +5,7 @@
 
 #include <boost/json/fwd.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,7 +44,7 @@ struct CpuFacts {
   int64_t thread_id = 0;  // of the kernel; constant for the life of the vCPU
   std::string qom_path;   // "/machine/unattached/device[0]"
   int64_t socket_id = 0;
-  int64_t die_id = 0;
+  std::optional<int64_t> die_id;  // only where a socket has several
   int64_t core_id = 0;
   int64_t thread_in_core = 0;
 };
