@@ -5,10 +5,12 @@
 // ring.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include <nandu/block.h>
 
@@ -74,6 +76,29 @@ class EventLoop {
   // destroyed in its own callback.
   virtual std::unique_ptr<EventWatch> Watch(int eventfd, UniqueFunction<void()> on_event,
                                             UniqueFunction<bool()> poll = nullptr) = 0;
+
+  // Runs *work once at the end of the current turn, after the completions and events that came with it: how a
+  // batch becomes one interrupt. Asking again before it ran changes nothing. *work outlives that, or is taken
+  // back with CancelTurnEnd. Allocates nothing in steady state.
+  void AtTurnEnd(const UniqueFunction<void()>* work) {
+    if (std::find(turn_end_.begin(), turn_end_.end(), work) == turn_end_.end()) {
+      turn_end_.push_back(work);
+    }
+  }
+  void CancelTurnEnd(const UniqueFunction<void()>* work) { std::erase(turn_end_, work); }
+
+ protected:
+  // Called by the loop before it may block.
+  void RunTurnEnd() {
+    while (!turn_end_.empty()) {
+      const UniqueFunction<void()>* const work = turn_end_.back();
+      turn_end_.pop_back();
+      (*work)();
+    }
+  }
+
+ private:
+  std::vector<const UniqueFunction<void()>*> turn_end_;
 };
 
 }  // namespace nandu

@@ -111,17 +111,21 @@ void LoopCore::Turn(Wait wait) {
   if (wait == Wait::kNo) {
     RunPosted();
   }
+  RunTurnEnd();
   DropDeadPollers();
   if (sleep && !pollers_.empty() && poll_ns_ > 0) {
     engine_->Submit();
     sleep = !PollBriefly();
+    RunTurnEnd();
   }
   if (!sleep || !PrepareToSleep()) {
     engine_->Turn(false);
+    RunTurnEnd();
     return;
   }
   const int64_t before_ns = poll_max_ns_ > 0 && !pollers_.empty() ? MonotonicNs() : 0;
   engine_->Turn(true);
+  RunTurnEnd();
   {
     const MutexLock lock(mutex_);
     sleeping_ = false;

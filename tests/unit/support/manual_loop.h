@@ -91,8 +91,9 @@ class ManualLoop final : public EventLoop {
   }
   // Posted work, signalled eventfds and completed operations, until there are none of them.
   void RunUntilIdle() {
-    while (RunPosted() || RunWatches() || RunCompleted()) {
-    }
+    do {
+      RunTurnEnd();
+    } while (RunPosted() || RunWatches() || RunCompleted());
   }
   // Calls the poll callbacks as a busy loop would; true when one found work.
   bool PollOnce() {
