@@ -43,7 +43,13 @@ ExitDone WriteRange(const FlatRange& range, uint64_t skip, unsigned size, uint64
   return ExitDone::Done();
 }
 
-// Over when all of them are.
+// Byte `i` of a split read; there is nothing past the top of the space.
+uint64_t ReadByte(const FlatView& view, uint64_t address, unsigned i, AccessCounters& counters) {
+  return address + i < address ? Ones(1) : ReadView(view, address + i, 1, counters);
+}
+
+}  // namespace
+
 ExitDone ParkForAll(std::vector<std::shared_ptr<ParkedExit>> tokens) {
   if (tokens.empty()) {
     return ExitDone::Done();
@@ -62,13 +68,6 @@ ExitDone ParkForAll(std::vector<std::shared_ptr<ParkedExit>> tokens) {
   }
   return ExitDone::Park(std::move(all));
 }
-
-// Byte `i` of a split read; there is nothing past the top of the space.
-uint64_t ReadByte(const FlatView& view, uint64_t address, unsigned i, AccessCounters& counters) {
-  return address + i < address ? Ones(1) : ReadView(view, address + i, 1, counters);
-}
-
-}  // namespace
 
 uint64_t ReadView(const FlatView& view, uint64_t address, unsigned size, AccessCounters& counters) {
   NANDU_CHECK(size >= 1 && size <= 8, "an access is 1 to 8 bytes");

@@ -120,6 +120,9 @@ class AddressSpace {
   std::unique_ptr<Impl> impl_;
 };
 
+// One parked exit that is over when all of them are; done when there are none.
+ExitDone ParkForAll(std::vector<std::shared_ptr<ParkedExit>> tokens);
+
 // One access through `view`, as AddressSpace::Read and Write do it.
 uint64_t ReadView(const FlatView& view, uint64_t address, unsigned size, AccessCounters& counters);
 ExitDone WriteView(const FlatView& view, uint64_t address, unsigned size, uint64_t value,
