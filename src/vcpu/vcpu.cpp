@@ -1,0 +1,387 @@
+#include "vcpu/vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/format.h"
+#include "base/log.h"
+#include "kvm/kvm_vm.h"
+#include "vcpu/msrs.h"
+
+namespace nandu {
+namespace {
+
+int KickSignal() { return SIGRTMIN; }
+
+// The handler does nothing: the signal's arrival is what ends KVM_RUN. Other system calls go on (SA_RESTART); KVM_RUN never restarts.
+void InstallKickSignal() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    action.sa_flags = SA_RESTART;
+    sigaction(KickSignal(), &action, nullptr);
+  });
+}
+
+// A vCPU thread takes kicks and its own faults; the process's signals are the control loop's.
+void SetThreadSignalMask() {
+  sigset_t blocked;
+  sigfillset(&blocked);
+  for (const int signal : {KickSignal(), SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
+    sigdelset(&blocked, signal);
+  }
+  pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+}
+
+constexpr size_t kMaxThreadName = 15;  // bytes, pthread_setname_np(3)
+
+}  // namespace
+
+Vcpu::Vcpu(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory, AddressSpace& ports, VcpuGate& gate,
+           VcpuObserver& observer)
+    : kvm_(std::move(kvm)),
+      config_(std::move(config)),
+      memory_(memory),
+      ports_(ports),
+      gate_(gate),
+      observer_(observer),
+      control_(std::make_shared<Control>()) {}
+
+Result<std::unique_ptr<Vcpu>> Vcpu::Create(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory,
+                                           AddressSpace& ports, VcpuGate& gate, VcpuObserver& observer) {
+  std::unique_ptr<Vcpu> vcpu(new Vcpu(std::move(kvm), std::move(config), memory, ports, gate, observer));
+  TRY(vcpu->PowerOn());
+  return vcpu;
+}
+
+Result<> Vcpu::PowerOn() {
+  if (config_.tsc_khz != 0) {
+    TRY(kvm_->SetTscKhz(config_.tsc_khz));
+  }
+  if (config_.mcg_cap) {
+    const uint64_t banks = *config_.mcg_cap;
+    TRY(kvm_->Set(KVM_X86_SETUP_MCE, &banks, "KVM_X86_SETUP_MCE"));
+  }
+  TRY(kvm_->SetCpuid(config_.cpuid));
+  std::vector<kvm_msr_entry> msrs(config_.msrs.size());
+  for (size_t i = 0; i < msrs.size(); ++i) {
+    msrs[i].index = config_.msrs[i].index;
+    msrs[i].data = config_.msrs[i].value;
+  }
+  for (const uint32_t refused : SetMsrsTolerantly(*kvm_, msrs)) {
+    Log(LogLevel::kWarning, "vCPU {}: KVM does not take the CPU model's value of MSR {:#x}", config_.index, refused);
+  }
+  // A vCPU that was just made is in the reset state as this kernel sees it; every later reset goes back there.
+  saved_msrs_ = MsrsToSave(kvm_->vm().kvm(), config_.cpuid);
+  power_on_ = TRY(SaveVcpu(*kvm_, &saved_msrs_));
+  return {};
+}
+
+Vcpu::~Vcpu() {
+  if (!thread_.joinable()) {
+    return;
+  }
+  {
+    const MutexLock lock(control_->mutex);
+    control_->quit = true;
+  }
+  Attend();
+  thread_.join();
+}
+
+void Vcpu::Start(UniqueFunction<void()> on_thread) {
+  InstallKickSignal();
+  thread_ = std::thread([this, first = std::move(on_thread)]() mutable { ThreadMain(std::move(first)); });
+}
+
+// The order matters, and the entry's mirror of it (see Enter): first the request, then immediate_exit, then the signal.
+void Vcpu::Attend() {
+  attention_.store(true, std::memory_order_seq_cst);
+  Expel();
+  control_->changed.notify_all();
+}
+
+void Vcpu::Expel() {
+  kvm_->SetImmediateExit(true);
+  if (inside_.load(std::memory_order_seq_cst) != 0) {
+    pthread_kill(handle_.load(std::memory_order_relaxed), KickSignal());
+  }
+}
+
+void Vcpu::WaitOutside() const {
+  while (inside_.load(std::memory_order_seq_cst) != 0) {
+    inside_.wait(1);
+  }
+}
+
+void Vcpu::Kick() { Attend(); }
+
+void Vcpu::Pause(UniqueFunction<void()> done) {
+  {
+    const MutexLock lock(control_->mutex);
+    control_->pause = true;
+    if (!control_->paused) {
+      control_->on_paused.push_back(std::move(done));
+      done = nullptr;
+    }
+  }
+  if (done) {
+    done();
+    return;
+  }
+  Attend();
+}
+
+void Vcpu::Resume() {
+  {
+    const MutexLock lock(control_->mutex);
+    control_->pause = false;
+    control_->paused = false;
+  }
+  Attend();
+}
+
+bool Vcpu::paused() const {
+  const MutexLock lock(control_->mutex);
+  return control_->paused;
+}
+
+void Vcpu::RunOn(UniqueFunction<void()> task) {
+  {
+    const MutexLock lock(control_->mutex);
+    control_->tasks.push_back(std::move(task));
+  }
+  Attend();
+}
+
+void Vcpu::StopSelf() {
+  const MutexLock lock(control_->mutex);
+  control_->pause = true;
+  attention_.store(true, std::memory_order_seq_cst);
+}
+
+void Vcpu::ThreadMain(UniqueFunction<void()> on_thread) {
+  const std::string name = Format("CPU {}/KVM", config_.index).substr(0, kMaxThreadName);
+  pthread_setname_np(pthread_self(), name.c_str());
+  SetThreadSignalMask();
+  thread_id_.store(gettid(), std::memory_order_relaxed);
+  handle_.store(pthread_self(), std::memory_order_relaxed);
+  if (on_thread) {
+    on_thread();
+  }
+  RunUntilQuit();
+}
+
+void Vcpu::RunUntilQuit() {
+  while (ServeRequests()) {
+    if (!parked_writes_.empty()) {
+      RedoParkedWrites();
+      continue;
+    }
+    switch (Enter(EntryKind::kRunGuest)) {
+      case Entered::kExit: ServeExit(); break;
+      case Entered::kInterrupted: counters_.kicks.Add(); break;
+      case Entered::kHeld: break;
+      case Entered::kFailed: GiveUp(Format("KVM_RUN: {}", ErrnoText(run_errno_))); break;
+    }
+  }
+}
+
+// Looks at what others asked for; stays here while paused.
+bool Vcpu::ServeRequests() {
+  if (!attention_.load(std::memory_order_seq_cst)) {
+    return true;
+  }
+  for (;;) {
+    switch (NextRequest()) {
+      case Request::kQuit: return false;
+      case Request::kNone: return true;
+      case Request::kTask: RunTask(); break;
+      case Request::kPause:
+        CompleteLastExit();
+        ReportPaused();
+        break;
+      case Request::kWait: break;
+    }
+  }
+}
+
+Vcpu::Request Vcpu::NextRequest() {
+  const MutexLock lock(control_->mutex);
+  if (control_->quit) {
+    return Request::kQuit;
+  }
+  if (!control_->tasks.empty()) {
+    return Request::kTask;
+  }
+  if (!control_->pause) {
+    // Requests are made under the mutex before attention is asked for, so none is lost here.
+    attention_.store(false, std::memory_order_seq_cst);
+    return Request::kNone;
+  }
+  if (!control_->paused) {
+    return Request::kPause;
+  }
+  control_->changed.wait(control_->mutex);
+  return Request::kWait;
+}
+
+void Vcpu::RunTask() {
+  UniqueFunction<void()> task;
+  {
+    const MutexLock lock(control_->mutex);
+    if (control_->tasks.empty()) {
+      return;
+    }
+    task = std::move(control_->tasks.front());
+    control_->tasks.pop_front();
+  }
+  task();
+}
+
+void Vcpu::ReportPaused() {
+  std::vector<UniqueFunction<void()>> done;
+  {
+    const MutexLock lock(control_->mutex);
+    if (!control_->pause) {
+      return;  // resumed meanwhile; whoever asks next is told next
+    }
+    control_->paused = true;
+    done.swap(control_->on_paused);
+  }
+  for (const UniqueFunction<void()>& callback : done) {
+    callback();
+  }
+}
+
+// One KVM_RUN. The gate and the requests are looked at between being visibly inside and entering the kernel: whoever closes the gate or asks
+// for something afterwards sees this vCPU inside and makes the kernel return (immediate_exit, then a signal).
+Vcpu::Entered Vcpu::Enter(EntryKind kind) {
+  kvm_->SetImmediateExit(kind == EntryKind::kCompleteExit);
+  inside_.store(1, std::memory_order_seq_cst);
+  const bool held = gate_.closed();
+  if (held || (kind == EntryKind::kRunGuest && attention_.load(std::memory_order_seq_cst))) {
+    inside_.store(0, std::memory_order_seq_cst);
+    inside_.notify_all();
+    if (held) {
+      gate_.WaitOpen();
+      // A vCPU may stay in the guest for long: it must not keep memory that left the map.
+      memory_.Get();
+      ports_.Get();
+    }
+    return Entered::kHeld;
+  }
+  const int error = kvm_->Run();
+  inside_.store(0, std::memory_order_seq_cst);
+  if (gate_.closed()) {
+    inside_.notify_all();
+  }
+  switch (error) {
+    case 0: counters_.exits.Add(); return Entered::kExit;
+    case EINTR:
+    case EAGAIN: return Entered::kInterrupted;  // EAGAIN: an application processor was woken by its INIT or SIPI
+    default: run_errno_ = error; return Entered::kFailed;
+  }
+}
+
+// api.rst, "KVM_RUN": registers are consistent only after the pending port or memory access was completed by re-entry. An access that crosses
+// a page gives one exit for each half.
+void Vcpu::CompleteLastExit() {
+  for (;;) {
+    switch (Enter(EntryKind::kCompleteExit)) {
+      case Entered::kExit: ServeExit(); break;
+      case Entered::kInterrupted: return;
+      case Entered::kHeld: break;
+      case Entered::kFailed: return;  // the same error comes with the next run
+    }
+  }
+}
+
+// Waits in this thread, without a lock a device could need. Tasks are served meanwhile; a pause or the end of the VM ends the wait.
+bool Vcpu::WaitParked(const std::shared_ptr<ParkedExit>& token) {
+  counters_.parked.Add();
+  token->Observe([control = control_] {
+    const MutexLock lock(control->mutex);
+    control->changed.notify_all();
+  });
+  for (;;) {
+    RunTask();
+    const MutexLock lock(control_->mutex);
+    if (token->signalled()) {
+      return true;
+    }
+    if (control_->pause || control_->quit) {
+      return false;
+    }
+    if (control_->tasks.empty()) {
+      control_->changed.wait(control_->mutex);
+    }
+  }
+}
+
+void Vcpu::RedoParkedWrites() {
+  while (!parked_writes_.empty()) {
+    const ExitDone done = WriteOnce(parked_writes_.front());
+    counters_.parked_again.Add();
+    if (done.token() && !WaitParked(done.token())) {
+      return;
+    }
+    parked_writes_.erase(parked_writes_.begin());
+  }
+}
+
+Result<VcpuState> Vcpu::Save() {
+  NANDU_CHECK(paused(), "a vCPU is saved while it is paused");
+  VcpuState state = TRY(SaveVcpu(*kvm_, &saved_msrs_));
+  for (const kvm_cpuid_entry2& entry : config_.cpuid) {
+    state.cpuid.push_back(
+        {entry.function, entry.index, entry.flags, entry.eax, entry.ebx, entry.ecx, entry.edx});
+  }
+  TRY(SaveNested(*kvm_, &state));
+  state.parked_writes = parked_writes_;
+  return state;
+}
+
+Result<> Vcpu::Load(const VcpuState& state, LoadKind kind) {
+  NANDU_CHECK(paused(), "a vCPU is loaded while it is paused");
+  if (state.apic_id != apic_id()) {
+    return Fail(Errc::kCorrupt, "vCPU {} has APIC ID {}, its saved state has {}: the machine must have the same topology",
+                config_.index, apic_id(), state.apic_id);
+  }
+  std::vector<CpuidEntry> mine;
+  for (const kvm_cpuid_entry2& entry : config_.cpuid) {
+    mine.push_back({entry.function, entry.index, entry.flags, entry.eax, entry.ebx, entry.ecx, entry.edx});
+  }
+  if (mine != state.cpuid) {
+    return Fail(Errc::kUnsupported, "vCPU {}: this machine's CPUID is not the one the guest was saved with; use the same CPU model "
+                "with features both hosts have",
+                config_.index);
+  }
+  TRY(LoadVcpu(*kvm_, state, kind));
+  parked_writes_ = state.parked_writes;
+  return {};
+}
+
+Result<> Vcpu::Reset(const BootRegisters& boot) {
+  NANDU_CHECK(paused(), "a vCPU is reset while it is paused");
+  parked_writes_.clear();
+  VcpuState state = power_on_;
+  if (boot.mode != BootRegisters::Mode::kResetVector) {
+    kvm_regs regs = ToKvm(state.regs);
+    kvm_sregs sregs = ToKvm(state.sregs);
+    ApplyBootRegisters(boot, &regs, &sregs);
+    state.regs = FromKvm(regs);
+    state.sregs = FromKvm(sregs);
+  }
+  return LoadVcpu(*kvm_, state, LoadKind::kReset);
+}
+
+}  // namespace nandu

@@ -1,0 +1,82 @@
+#include "vcpu/vcpu_set.h"
+
+#include <atomic>
+
+#include "base/check.h"
+
+namespace nandu {
+
+VcpuSet::VcpuSet(AddressSpace& memory, AddressSpace& ports, VcpuObserver& observer)
+    : memory_(memory), ports_(ports), observer_(observer) {}
+
+VcpuSet::~VcpuSet() {
+  // All are told before the first is waited for.
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->Pause([] {});
+  }
+  vcpus_.clear();
+}
+
+Result<Vcpu*> VcpuSet::Add(std::unique_ptr<KvmVcpu> kvm, Vcpu::Config config) {
+  std::unique_ptr<Vcpu> vcpu =
+      TRY(Vcpu::Create(std::move(kvm), std::move(config), memory_, ports_, gate_, observer_));
+  vcpus_.push_back(std::move(vcpu));
+  return vcpus_.back().get();
+}
+
+void VcpuSet::Start(const std::function<void(unsigned)>& on_thread) {
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    if (on_thread) {
+      vcpu->Start([on_thread, index = vcpu->index()] { on_thread(index); });
+    } else {
+      vcpu->Start();
+    }
+  }
+}
+
+void VcpuSet::PauseAll(UniqueFunction<void()> done) {
+  struct Wait {
+    std::atomic<size_t> left;
+    UniqueFunction<void()> done;
+  };
+  // One more than the vCPUs, so that `done` runs once even when all are paused, or there are none.
+  auto wait = std::make_shared<Wait>();
+  wait->left = vcpus_.size() + 1;
+  wait->done = std::move(done);
+  const auto count_down = [wait] {
+    if (wait->left.fetch_sub(1) == 1) {
+      wait->done();
+    }
+  };
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->Pause(count_down);
+  }
+  count_down();
+}
+
+void VcpuSet::ResumeAll() {
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->Resume();
+  }
+}
+
+Result<> VcpuSet::ResetAll(const BootRegisters& boot) {
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    TRY(vcpu->Reset(vcpu == vcpus_.front() ? boot : BootRegisters{}));
+  }
+  return {};
+}
+
+void VcpuSet::Enter() {
+  gate_.Close();
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->Expel();
+  }
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->WaitOutside();
+  }
+}
+
+void VcpuSet::Leave() { gate_.Open(); }
+
+}  // namespace nandu

@@ -1,0 +1,47 @@
+// All vCPUs of a VM: made, started, paused and resumed together, and kept out of KVM_RUN while memory slots change. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_function.h"
+#include "memory/address_space.h"
+#include "vcpu/vcpu.h"
+
+namespace nandu {
+
+class VcpuSet final : public VcpuBarrier {
+ public:
+  VcpuSet(AddressSpace& memory, AddressSpace& ports, VcpuObserver& observer);
+  ~VcpuSet() override;  // ends the threads
+
+  // Before Start. The first one made boots; the others wait for their SIPI.
+  Result<Vcpu*> Add(std::unique_ptr<KvmVcpu> kvm, Vcpu::Config config);
+  // One thread each, paused. `on_thread` runs first in each (index).
+  void Start(const std::function<void(unsigned)>& on_thread = nullptr);
+
+  size_t size() const { return vcpus_.size(); }
+  Vcpu& at(size_t index) { return *vcpus_.at(index); }
+
+  // `done` once every vCPU waits, on the thread of the last one or at once in the caller's.
+  void PauseAll(UniqueFunction<void()> done);
+  void ResumeAll();
+  // While all are paused: power-on state; the first one gets `boot`.
+  Result<> ResetAll(const BootRegisters& boot);
+
+  // VcpuBarrier. A vCPU that serves an exit is outside and may call them itself; two that would are kept apart by the commit lock.
+  void Enter() override;
+  void Leave() override;
+
+ private:
+  AddressSpace& memory_;
+  AddressSpace& ports_;
+  VcpuObserver& observer_;
+  VcpuGate gate_;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+};
+
+}  // namespace nandu
