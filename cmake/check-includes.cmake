@@ -15,7 +15,7 @@ set(devices/legacy "devices/pci;memory;state;loop;base")
 set(devices/virtio "devices/pci;memory;state;loop;base")
 set(machine "devices/virtio;devices/legacy;devices/pci;boot;vcpu;kvm;memory;state;loop;block;net;chardev;sandbox;base")
 set(qmp "machine;chardev;state;loop;base")
-set(cli "machine;qmp;base")
+set(cli "machine;qmp;loop;sandbox;base")
 set(rooms base state loop memory sandbox kvm vcpu block net chardev boot devices/pci devices/legacy devices/virtio machine qmp cli)
 
 set(bad "")

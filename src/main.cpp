@@ -1,2 +1,16 @@
-// argv -> MachineConfig -> run.
-int main() { return 0; }
+// argv -> MachineConfig -> run. A first word without a dash is one of nandu's own commands; everything else
+// is QEMU's command line.
+#include <string_view>
+#include <vector>
+
+#include "cli/run.h"
+#include "cli/verbs.h"
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  if (words.empty() || !nandu::IsVerb(words[0])) {
+    return nandu::RunCommandLine(words);
+  }
+  const nandu::VerbOutcome outcome = nandu::RunVerb(words);
+  return outcome.run ? nandu::RunCommandLine(outcome.run_arguments) : outcome.status;
+}

@@ -5,8 +5,8 @@
 
 #include "base/json.h"
 #include "cli/builder.h"
-#include "cli/property_list.h"
 #include "cli/numbers.h"
+#include "cli/property_list.h"
 
 namespace nandu {
 namespace {

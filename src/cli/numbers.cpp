@@ -10,7 +10,8 @@ Result<uint64_t> SizeFrom(std::string_view text, uint64_t plain_unit) {
   if (const auto size = ParseSize(text, plain_unit)) {
     return *size;
   }
-  return Fail(Errc::kInvalidArgument, "'{}' is no size; write bytes, or a number with a suffix such as 512M or 4G", text);
+  return Fail(Errc::kInvalidArgument,
+              "'{}' is no size; write bytes, or a number with a suffix such as 512M or 4G", text);
 }
 
 Result<unsigned> NumberFrom(std::string_view text, unsigned low, unsigned high) {

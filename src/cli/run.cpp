@@ -1,0 +1,102 @@
+#include "cli/run.h"
+
+#include <csignal>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "cli/config_builder.h"
+#include "cli/daemonize.h"
+#include "cli/help.h"
+#include "cli/pid_file.h"
+#include "loop/control_loop.h"
+#include "machine/device_catalog.h"
+#include "machine/help.h"
+#include "machine/machine.h"
+#include "machine/monitors.h"
+#include "sandbox/limits.h"
+
+namespace nandu {
+namespace {
+
+constexpr int kFailed = 1;
+
+void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void Complain(std::string_view text) {
+  std::fprintf(stderr, "nandu: %.*s\n", static_cast<int>(text.size()), text.data());
+}
+
+// What a command line may ask for instead of a VM.
+Result<std::string> Answer(const CommandLine& line) {
+  using Action = CommandLine::Action;
+  switch (line.action) {
+    case Action::kHelp: return HelpText();
+    case Action::kVersion: return VersionText();
+    case Action::kMachineHelp: return MachineHelpText();
+    case Action::kAccelHelp: return AccelHelpText();
+    case Action::kCpuHelp: return CpuHelpText();
+    case Action::kDeviceHelp: return DeviceHelpText();
+    case Action::kDeviceOptionsHelp: return DeviceOptionsHelpText(line.subject);
+    case Action::kChardevHelp: return ChardevHelpText();
+    case Action::kNetdevHelp: return NetdevHelpText();
+    case Action::kRun: break;
+  }
+  return std::string();
+}
+
+Result<int> RunMachine(const MachineConfig& config) {
+  if (!config.log_file.empty()) {
+    TRY(SetLogFile(config.log_file));
+  }
+  TRY(RaiseFileLimit());
+  std::optional<Daemon> daemon;
+  if (config.daemonize) {
+    daemon = TRY(Daemon::Fork());
+  }
+  PidFile pid_file;
+  if (!config.pidfile.empty()) {
+    pid_file = TRY(PidFile::Create(config.pidfile));
+  }
+  const std::unique_ptr<ControlLoop> loop = TRY(ControlLoop::Create());
+  const std::unique_ptr<Machine> machine = TRY(Machine::Create(*loop, config));
+  const std::unique_ptr<Monitors> monitors = TRY(Monitors::Create(*machine, config));
+  constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};
+  loop->OnSignals(kSignals, [&machine](int signal) { machine->TerminateBySignal(signal); });
+  if (daemon) {
+    TRY(daemon->Ready());
+  }
+  machine->Start();
+  loop->Run();
+  return machine->exit_status();
+}
+
+}  // namespace
+
+int RunCommandLine(std::span<const std::string_view> arguments) {
+  const Result<CommandLine> line = ParseCommandLine(arguments);
+  if (!line) {
+    Complain(line.error().message);
+    return kFailed;
+  }
+  if (line->action != CommandLine::Action::kRun) {
+    const Result<std::string> answer = Answer(*line);
+    if (!answer) {
+      Complain(answer.error().message);
+      return kFailed;
+    }
+    Print(*answer);
+    return 0;
+  }
+  for (const std::string& note : line->notes) {
+    Complain(note);
+  }
+  const Result<int> status = RunMachine(line->config);
+  if (!status) {
+    Complain(status.error().message);
+    return kFailed;
+  }
+  return *status;
+}
+
+}  // namespace nandu

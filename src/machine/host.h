@@ -1,0 +1,71 @@
+// What device factories may use of the machine: names become objects here. Control loop, apart from the
+// requests of a running guest.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <nandu/device.h>
+
+#include "chardev/chardev_set.h"
+#include "machine/iothreads.h"
+#include "machine/lifecycle.h"
+#include "net/netdevs.h"
+
+namespace nandu {
+
+class BlockGraph;
+
+// The backends the configuration named, opened before there is a board.
+struct Backends {
+  explicit Backends(ControlLoop& loop) : chardevs(loop) {}
+  IoThreads iothreads;
+  ChardevSet chardevs;
+  NetdevSet netdevs;
+  std::unique_ptr<BlockGraph> blocks;
+};
+
+class MachineHost final : public DeviceHost {
+ public:
+  struct Parts {
+    ControlLoop& control;
+    Clock& clock;
+    AddressSpace& memory;
+    AddressSpace& ports;
+    MsiAllocator& msi;
+    Backends& backends;
+    std::function<IrqLine&(unsigned)> isa_irq;
+    std::function<PciBus*(std::string_view)> find_bus;
+    unsigned vcpus = 1;
+  };
+  explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}
+  void SetLifecycle(Lifecycle* lifecycle) { lifecycle_ = lifecycle; }
+
+  ControlLoop& control() override { return parts_.control; }
+  Clock& clock() override { return parts_.clock; }
+  AddressSpace& memory_space() override { return parts_.memory; }
+  AddressSpace& io_space() override { return parts_.ports; }
+  MsiAllocator& msi() override { return parts_.msi; }
+  IrqLine& IsaIrq(unsigned line) override { return parts_.isa_irq(line); }
+  Result<PciBus*> FindPciBus(std::string_view id) override;
+  Result<EventLoop*> FindIoLoop(std::string_view iothread_id) override;
+  Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) override;
+  Result<std::shared_ptr<NetBackend>> ClaimNetBackend(std::string_view id, std::string_view user) override;
+  Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) override;
+  std::string DefaultMac() override;
+  void GuestPanicked(std::string_view why) override;
+  void RequestReset(std::string_view cause) override;
+  void RequestShutdown(std::string_view cause) override;
+  void RequestExit(int status) override;
+
+ private:
+  Parts parts_;
+  Lifecycle* lifecycle_ = nullptr;  // set before the first vCPU runs
+  unsigned macs_given_ = 0;
+};
+
+}  // namespace nandu

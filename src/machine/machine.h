@@ -1,0 +1,60 @@
+// A VM: owns the board, its backends and its life. Built from one validated MachineConfig on the control
+// loop, run by it, and seen by monitors through the facets it implements.
+//
+//     auto loop = TRY(ControlLoop::Create());
+//     auto machine = TRY(Machine::Create(*loop, config));
+//     machine->Start();
+//     loop->Run();                       // until the guest powers off or somebody quits
+//     return machine->exit_status();
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "chardev/chardev_set.h"
+#include "loop/control_loop.h"
+#include "machine/config.h"
+#include "machine/facets.h"
+
+namespace nandu {
+
+class Machine final : public LifecycleFacet, public InfoFacet, public EventFacet {
+ public:
+  // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
+  // and leaves nothing behind.
+  static Result<std::unique_ptr<Machine>> Create(ControlLoop& loop, const MachineConfig& config);
+  ~Machine() override;
+
+  void Start();  // runs, unless the configuration says paused
+  int exit_status() const;
+  Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user);  // for monitors
+  void TerminateBySignal(int signal);  // SIGTERM, SIGINT, SIGHUP: in an orderly way
+
+  // LifecycleFacet
+  RunState run_state() const override;
+  void Stop(UniqueFunction<void(Result<>)> done) override;
+  void Cont(UniqueFunction<void(Result<>)> done) override;
+  void SystemReset() override;
+  void SystemPowerdown() override;
+  void Quit() override;
+
+  // InfoFacet
+  std::string name() const override;
+  std::string uuid() const override;
+  VersionFacts version() const override;
+  bool kvm_present() const override { return true; }
+  bool kvm_enabled() const override { return true; }
+  std::vector<CpuFacts> Cpus() const override;
+
+  // EventFacet
+  void SetEventSink(Sink sink) override;
+
+ private:
+  struct Impl;
+  explicit Machine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nandu

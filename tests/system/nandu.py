@@ -1,0 +1,120 @@
+"""Starts the real program for tests: command lines, output, QMP, and what a wrong one leaves behind."""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nandu", required=True, help="the program under test")
+    parser.add_argument("cases", nargs="*", help="names of test cases; all when none is given")
+    return parser.parse_args()
+
+
+def run_cases(cases):
+    """Runs functions that raise on failure; prints a line each and ends the process with the verdict."""
+    options = arguments()
+    chosen = [case for case in cases if not options.cases or case.__name__ in options.cases]
+    failed = []
+    for case in chosen:
+        begin = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory(prefix="nandu-test-") as directory:
+                case(Program(os.path.abspath(options.nandu), directory))
+            verdict = "ok"
+        except Exception:  # noqa: BLE001 - a test case may fail in any way, and the next one still runs
+            traceback.print_exc()
+            verdict = "FAILED"
+            failed.append(case.__name__)
+        print(f"{verdict:6} {case.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
+    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed", flush=True)
+    sys.exit(1 if failed or not chosen else 0)
+
+
+def make_rom(path, code, size=64 * 1024):
+    """A ROM whose reset vector holds `code` (at most 16 bytes)."""
+    assert len(code) <= 16
+    rom = bytearray(b"\xf4" * size)  # hlt
+    rom[size - 16 : size - 16 + len(code)] = code
+    with open(path, "wb") as file:
+        file.write(rom)
+    return path
+
+
+class Program:
+    def __init__(self, path, directory):
+        self.path = path
+        self.directory = directory
+
+    def file(self, name):
+        return os.path.join(self.directory, name)
+
+    def run(self, *words, timeout=20, **options):
+        """Runs it to its end; stdout, stderr and the time it took are in the result."""
+        begin = time.monotonic()
+        result = subprocess.run([self.path, *words], capture_output=True, text=True, timeout=timeout, cwd=self.directory,
+                                stdin=subprocess.DEVNULL, check=False, **options)
+        result.seconds = time.monotonic() - begin
+        return result
+
+    def start(self, *words, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.STDOUT)
+        return subprocess.Popen([self.path, *words], cwd=self.directory, **options)
+
+
+class Qmp:
+    """A QMP session over a unix socket; events are kept in order."""
+
+    def __init__(self, path, timeout=20):
+        deadline = time.monotonic() + timeout
+        while True:
+            self.socket = socket.socket(socket.AF_UNIX)
+            try:
+                self.socket.connect(path)
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                self.socket.close()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        self.socket.settimeout(timeout)
+        self.stream = self.socket.makefile("rwb")
+        self.events = []
+        self.greeting = self._read()
+        assert "QMP" in self.greeting, self.greeting
+        self.command("qmp_capabilities")
+
+    def _read(self):
+        line = self.stream.readline()
+        if not line:
+            raise EOFError("QMP connection closed")
+        assert line.endswith(b"\r\n"), line
+        return json.loads(line)
+
+    def command(self, name, **args):
+        message = {"execute": name}
+        if args:
+            message["arguments"] = args
+        self.stream.write(json.dumps(message).encode() + b"\n")
+        self.stream.flush()
+        while True:
+            reply = self._read()
+            if "event" not in reply:
+                return reply
+            self.events.append(reply)
+
+    def wait_event(self, name):
+        while True:
+            for position, event in enumerate(self.events):
+                if event["event"] == name:
+                    return self.events.pop(position)
+            self.events.append(self._read())

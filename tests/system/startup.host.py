@@ -1,0 +1,174 @@
+"""On the host's own KVM: a ROM's first instruction, the process's end, and what bad input gets."""
+
+import os
+import signal
+import subprocess
+import time
+
+from nandu import Qmp, make_rom, run_cases
+
+QEMU = "qemu-system-x86_64"
+OUT_F4 = b"\xe6\xf4"  # out 0xf4, al: the first instruction after reset, al = 0
+BOARD = ["-M", "q35", "-nodefaults", "-display", "none", "-accel", "kvm"]
+
+
+def debug_exit_status_is_qemus(nandu):
+    rom = make_rom(nandu.file("rom"), OUT_F4)
+    words = [*BOARD, "-bios", rom, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    qemu = subprocess.run([QEMU, *words], capture_output=True, timeout=60, check=False)
+    ours = nandu.run(*words)
+    assert ours.returncode == qemu.returncode == 1, (ours.returncode, qemu.returncode, ours.stderr)
+
+
+def debug_exit_carries_the_value(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xb0\x2a\xe6\xf4")  # mov al, 42
+    result = nandu.run(*BOARD, "-bios", rom, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04")
+    assert result.returncode == 85, (result.returncode, result.stderr)
+
+
+def debugcon_writes_a_file(nandu):
+    # mov al, 'N'; out 0xe9, al; out 0xf4, al
+    rom = make_rom(nandu.file("rom"), b"\xb0\x4e\xe6\xe9\xe6\xf4")
+    log = nandu.file("log")
+    nandu.run(*BOARD, "-bios", rom, "-debugcon", f"file:{log}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04")
+    with open(log, "rb") as file:
+        assert file.read() == b"N"
+
+
+def triple_fault_with_no_reboot_ends_with_zero(nandu):
+    # lidt [cs:0xfffc]-like: an empty IDT and int3 in real mode does not fault; 0xcf9 = 6 is the hard reset
+    rom = make_rom(nandu.file("rom"), b"\xb0\x06\xba\xf9\x0c\xee\xf4")
+    result = nandu.run(*BOARD, "-bios", rom, "-no-reboot")
+    assert result.returncode == 0, (result.returncode, result.stderr)
+
+
+def sigterm_ends_it_and_leaves_nothing(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")  # jmp $
+    qmp, pid = nandu.file("qmp"), nandu.file("pid")
+    process = nandu.start(*BOARD, "-bios", rom, "-qmp", f"unix:{qmp},server=on,wait=off", "-pidfile", pid)
+    session = Qmp(qmp)
+    assert session.command("query-status")["return"]["status"] == "running"
+    with open(pid, encoding="ascii") as file:
+        assert int(file.read()) == process.pid
+    process.send_signal(signal.SIGTERM)
+    event = session.wait_event("SHUTDOWN")
+    assert event["data"] == {"guest": False, "reason": "host-signal"}, event
+    assert process.wait(timeout=10) == 0
+    assert not os.path.exists(qmp) and not os.path.exists(pid)
+
+
+def qmp_steers_the_vm(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    qmp = nandu.file("qmp")
+    process = nandu.start(*BOARD, "-bios", rom, "-S", "-name", "tiny", "-qmp", f"unix:{qmp},server=on,wait=off")
+    session = Qmp(qmp)
+    assert session.command("query-status")["return"] == {"status": "prelaunch", "singlestep": False, "running": False}
+    assert session.command("cont") == {"return": {}}
+    session.wait_event("RESUME")
+    assert session.command("query-name")["return"] == {"name": "tiny"}
+    assert session.command("stop") == {"return": {}}
+    session.wait_event("STOP")
+    assert session.command("query-status")["return"]["status"] == "paused"
+    assert session.command("system_reset") == {"return": {}}
+    session.wait_event("RESET")
+    assert session.command("nonsense")["error"]["class"] == "CommandNotFound"
+    assert session.command("quit") == {"return": {}}
+    assert process.wait(timeout=10) == 0
+    assert not os.path.exists(qmp)
+
+
+def daemonize_returns_when_the_vm_is_ready(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    qmp, pid = nandu.file("qmp"), nandu.file("pid")
+    parent = nandu.run(*BOARD, "-bios", rom, "-daemonize", "-pidfile", pid, "-qmp", f"unix:{qmp},server=on,wait=off")
+    assert parent.returncode == 0, parent.stderr
+    assert os.path.exists(qmp)
+    with open(pid, encoding="ascii") as file:
+        child = int(file.read())
+    session = Qmp(qmp)
+    assert session.command("quit") == {"return": {}}
+    for _ in range(500):
+        if not os.path.exists(f"/proc/{child}"):
+            break
+        time.sleep(0.01)
+    assert not os.path.exists(pid) and not os.path.exists(qmp)
+
+
+def daemonize_reports_failure(nandu):
+    result = nandu.run(*BOARD, "-bios", "absent", "-daemonize", "-pidfile", "pid")
+    assert result.returncode == 1 and "absent" in result.stderr, (result.returncode, result.stderr)
+    assert not os.path.exists(nandu.file("pid"))
+
+
+def _refused(nandu, words, *needles):
+    before = set(os.listdir(nandu.directory))
+    result = nandu.run(*words)
+    lines = result.stderr.strip().splitlines()
+    assert result.returncode == 1, (result.returncode, result.stderr)
+    assert len(lines) == 1, result.stderr
+    for needle in needles:
+        assert needle in lines[0], (needle, lines[0])
+    assert result.seconds < 1, result.seconds
+    assert set(os.listdir(nandu.directory)) == before, "something was left behind"
+
+
+def bad_input_is_one_sentence(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    disk = nandu.file("disk.raw")
+    with open(disk, "wb") as file:
+        file.truncate(1 << 20)
+    text = nandu.file("text")
+    with open(text, "w", encoding="ascii") as file:
+        file.write("no kernel")
+    base = [*BOARD, "-bios", rom, "-pidfile", "pid", "-qmp", "unix:qmp,server=on,wait=off"]
+    _refused(nandu, [*base, "-drive", "file=absent.raw,if=virtio,format=raw"], "absent.raw", "No such file")
+    _refused(nandu, [*base, "-drive", f"file={nandu.directory},if=virtio,format=raw"], nandu.directory)
+    _refused(nandu, [*base, "-device", "virtio-blk-pci,drive=nothing"], "nothing")
+    _refused(nandu, [*base, "-drive", f"file={disk},if=none,format=raw,id=d", "-device", "virtio-blk-pci,drive=d,searial=x"], "searial", "serial")
+    _refused(nandu, [*base, "-device", "virtio-blkpci"], "virtio-blkpci", "virtio-blk-pci")
+    _refused(nandu, [*base, "-m", "0"], "memory")
+    _refused(nandu, [*base, "-m", "4096T"], "memory")
+    _refused(nandu, [*base, "-cpu", "nonsense"], "nonsense")
+    _refused(nandu, [*base, "-cpu", "qemu64,+nonsense"], "nonsense")
+    _refused(nandu, [*base, "-smp", "100000"], "100000")
+    _refused(nandu, [*base, "-netdev", "tap,id=n,ifname=waytoolonganame0,script=no"], "waytoolonganame0")
+    _refused(nandu, [*base, "-netdev", "tap,id=n,fd=99"], "99")
+    _refused(nandu, [*base, "-serial", "unix:/nonexistent/dir/socket,server=on,wait=off"], "/nonexistent/dir/socket")
+    _refused(nandu, [*BOARD, "-kernel", text, "-pidfile", "pid"], "text")
+    _refused(nandu, [*BOARD, "-kernel", "absent", "-pidfile", "pid"], "absent", "No such file")
+    _refused(nandu, [*BOARD, "-bios", text, "-pidfile", "pid"], "text")
+
+
+def locked_image_is_refused_both_ways(nandu):
+    disk = nandu.file("disk.raw")
+    with open(disk, "wb") as file:
+        file.truncate(1 << 20)
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    qmp = nandu.file("qmp")
+    holder = nandu.start(*BOARD, "-bios", rom, "-drive", f"file={disk},if=virtio,format=raw", "-qmp", f"unix:{qmp},server=on,wait=off")
+    session = Qmp(qmp)
+    _refused(nandu, [*BOARD, "-bios", rom, "-drive", f"file={disk},if=virtio,format=raw"], "lock", "disk.raw")
+    image = subprocess.run(["qemu-img", "resize", "-f", "raw", disk, "2M"], capture_output=True, text=True, timeout=20, check=False)
+    assert image.returncode != 0 and "lock" in image.stderr, image.stderr
+    session.command("quit")
+    holder.wait(timeout=10)
+    subprocess.run(["qemu-img", "resize", "-f", "raw", disk, "2M"], check=True, timeout=20)
+
+
+def no_kvm_is_one_sentence(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    hidden = subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind /dev/null /dev/kvm && exec {nandu.path} {' '.join(BOARD)} -bios {rom}"],
+                            capture_output=True, text=True, timeout=20, check=False)
+    assert hidden.returncode == 1 and "/dev/kvm" in hidden.stderr and len(hidden.stderr.strip().splitlines()) == 1, hidden.stderr
+
+
+def binary_is_lean(nandu):
+    libraries = subprocess.run(["ldd", nandu.path], capture_output=True, text=True, check=True).stdout
+    names = sorted(line.split()[0] for line in libraries.splitlines())
+    assert [n for n in names if not n.startswith(("linux-vdso", "/lib64/ld-linux"))] in (["libc.so.6"], ["libc.so.6", "libm.so.6"]), names
+
+
+if __name__ == "__main__":
+    run_cases([debug_exit_status_is_qemus, debug_exit_carries_the_value, debugcon_writes_a_file, triple_fault_with_no_reboot_ends_with_zero,
+               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, daemonize_returns_when_the_vm_is_ready, daemonize_reports_failure,
+               bad_input_is_one_sentence, locked_image_is_refused_both_ways, no_kvm_is_one_sentence, binary_is_lean])
