@@ -279,6 +279,11 @@ void PciFunction::SetStatusBits(uint16_t reg, unsigned size, uint32_t value, uin
   impl_->config.Put(reg, size, value, mask);
 }
 
+void PciFunction::SetWritable(uint16_t reg, unsigned size, uint32_t writable) {
+  const MutexLock lock(impl_->mutex);
+  impl_->config.DefineWritable(reg, size, writable);
+}
+
 const Counter& PciFunction::ignored() const { return impl_->ignored; }
 
 std::string PciFunction::StateName() const {

@@ -118,6 +118,7 @@ class PciFunction {
   bool bus_master() const;
   void SetStatusBits(uint16_t reg, unsigned size, uint32_t value,
                      uint32_t mask);  // registers the device changes itself (link status)
+  void SetWritable(uint16_t reg, unsigned size, uint32_t writable);  // a lock bit took effect
   void SetBarEvents(unsigned index,
                     std::vector<IoEvent> events);  // control or vCPU thread, no leaf mutex held
   const Counter& ignored() const;                  // accesses out of configuration space
