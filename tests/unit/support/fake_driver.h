@@ -54,7 +54,7 @@ class FakeDriver {
 
   FakeGuest& guest() { return guest_; }
   FakeRing& ring() { return ring_; }
-  class FakeRing::Chain Chain() {
+  FakeRing::Request Chain() {
     return ring_.Chain();
   }
   std::optional<Used> NextUsed() { return ring_.NextUsed(); }

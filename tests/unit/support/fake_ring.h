@@ -52,15 +52,25 @@ enum class Malformed : uint8_t {
   kIndirectNextRange,  // split
   kIndirectTooLong,
 };
-inline constexpr Malformed kAllMalformed[] = {Malformed::kAvailableJump,   Malformed::kHeadRange,
-                                              Malformed::kNextRange,       Malformed::kLoop,
-                                              Malformed::kZeroLength,      Malformed::kOutsideMemory,
-                                              Malformed::kWrapsAround,     Malformed::kHugeLength,
-                                              Malformed::kWriteBeforeRead, Malformed::kIndirectNested,
-                                              Malformed::kIndirectEmpty,   Malformed::kIndirectOddSize,
-                                              Malformed::kIndirectOutside, Malformed::kIndirectAndNext,
-                                              Malformed::kIndirectLoop,    Malformed::kIndirectNextRange,
-                                              Malformed::kIndirectTooLong};
+inline std::vector<Malformed> AllMalformed(bool packed) {
+  std::vector<Malformed> all = {Malformed::kLoop,
+                                Malformed::kZeroLength,
+                                Malformed::kOutsideMemory,
+                                Malformed::kWrapsAround,
+                                Malformed::kHugeLength,
+                                Malformed::kWriteBeforeRead,
+                                Malformed::kIndirectNested,
+                                Malformed::kIndirectEmpty,
+                                Malformed::kIndirectOddSize,
+                                Malformed::kIndirectOutside,
+                                Malformed::kIndirectAndNext,
+                                Malformed::kIndirectTooLong};
+  if (!packed) {
+    all.insert(all.end(), {Malformed::kAvailableJump, Malformed::kHeadRange, Malformed::kNextRange,
+                           Malformed::kIndirectLoop, Malformed::kIndirectNextRange});
+  }
+  return all;
+}
 
 class FakeRing {
  public:
@@ -90,22 +100,22 @@ class FakeRing {
   unsigned free_descriptors() const { return static_cast<unsigned>(free_.size()); }
 
   // ---- sending ----
-  class Chain {
+  class Request {
    public:
-    explicit Chain(FakeRing& ring) : ring_(ring) {}
-    Chain& Readable(std::string_view text) {
+    explicit Request(FakeRing& ring) : ring_(ring) {}
+    Request& Readable(std::string_view text) {
       return At(ring_.guest_.Put(text), static_cast<uint32_t>(text.size()), 0);
     }
     template <class T>
-    requires std::is_trivially_copyable_v<T> Chain& Header(const T& wire) {
+    requires std::is_trivially_copyable_v<T> Request& Header(const T& wire) {
       return Readable(std::string_view(reinterpret_cast<const char*>(&wire), sizeof(wire)));
     }
-    Chain& Writable(uint32_t bytes) { return At(ring_.guest_.Allocate(bytes), bytes, kDescWrite); }
-    Chain& At(uint64_t address, uint32_t length, uint16_t flags) {
+    Request& Writable(uint32_t bytes) { return At(ring_.guest_.Allocate(bytes), bytes, kDescWrite); }
+    Request& At(uint64_t address, uint32_t length, uint16_t flags) {
       buffers_.push_back({address, length, flags});
       return *this;
     }
-    Chain& Indirect() {
+    Request& Indirect() {
       indirect_ = true;
       return *this;
     }
@@ -123,9 +133,7 @@ class FakeRing {
     std::vector<RingDescriptor> buffers_;
     bool indirect_ = false;
   };
-  class Chain Chain() {
-    return FakeRing::Chain(*this);
-  }
+  Request Chain() { return Request(*this); }
 
   // Makes what was placed available.
   void Publish() {
@@ -190,12 +198,6 @@ class FakeRing {
   }
 
   // ---- lying ----
-  bool CanSend(Malformed what) const {
-    const bool split_only = what == Malformed::kAvailableJump || what == Malformed::kHeadRange ||
-                            what == Malformed::kNextRange || what == Malformed::kIndirectLoop ||
-                            what == Malformed::kIndirectNextRange;
-    return !(options_.packed && split_only);
-  }
   void SendMalformed(Malformed what) {
     const uint64_t beyond = guest_.size_bytes() + 0x1000;
     switch (what) {
@@ -204,11 +206,7 @@ class FakeRing {
         break;
       case Malformed::kHeadRange: PushHead(options_.size); break;
       case Malformed::kNextRange: SendRaw({{guest_.Allocate(16), 16, kDescNext}}, options_.size); return;
-      case Malformed::kLoop:
-        SendRaw(std::vector<RingDescriptor>(options_.packed ? options_.size : 2,
-                                            {guest_.Allocate(16), 16, kDescNext}),
-                0);
-        return;
+      case Malformed::kLoop: SendLoop(); return;
       case Malformed::kZeroLength:
         Chain().Readable("x").At(guest_.Allocate(16), 0, kDescWrite).Send();
         return;
@@ -250,6 +248,17 @@ class FakeRing {
   }
 
  private:
+  // Two descriptors that name each other; in a packed ring, every slot goes on to the next.
+  void SendLoop() {
+    const RingDescriptor endless{guest_.Allocate(16), 16, kDescNext};
+    if (!options_.packed) {
+      SendRaw({endless, endless}, 0);
+      return;
+    }
+    WritePacked(std::vector<RingDescriptor>(options_.size, endless), 0);
+    Publish();
+  }
+
   uint64_t used_event_at() const { return config_.driver + 4 + uint64_t{2} * options_.size; }
   uint64_t avail_event_at() const { return config_.device + 4 + uint64_t{8} * options_.size; }
 
@@ -293,11 +302,17 @@ class FakeRing {
   uint16_t PlacePacked(const std::vector<RingDescriptor>& ring) {
     const uint16_t id = free_.at(0);
     slots_of_id_[id].clear();
-    last_slot_ = next_avail_;
-    last_wrap_ = avail_wrap_;
     for (size_t i = 0; i < ring.size(); ++i) {
       slots_of_id_[id].push_back(free_.at(0));
       free_.pop_front();
+    }
+    WritePacked(ring, id);
+    return id;
+  }
+  void WritePacked(const std::vector<RingDescriptor>& ring, uint16_t id) {
+    last_slot_ = next_avail_;
+    last_wrap_ = avail_wrap_;
+    for (size_t i = 0; i < ring.size(); ++i) {
       const uint64_t at = config_.descriptors + uint64_t{16} * next_avail_;
       const auto flags = static_cast<uint16_t>(ring[i].flags | (avail_wrap_ ? kDescAvail : kDescUsed));
       guest_.Store<uint64_t>(at, ring[i].address);
@@ -309,7 +324,6 @@ class FakeRing {
         avail_wrap_ = !avail_wrap_;
       }
     }
-    return id;
   }
 
   RingDescriptor WriteTable(const std::vector<RingDescriptor>& entries, bool link, uint16_t last_next) {

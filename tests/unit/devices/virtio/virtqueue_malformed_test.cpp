@@ -34,15 +34,14 @@ RingFault FaultOf(Malformed what) {
 }
 
 class MalformedTest : public testing::TestWithParam<std::tuple<bool, Malformed>> {};
-INSTANTIATE_TEST_SUITE_P(Ways, MalformedTest,
-                         testing::Combine(testing::Bool(), testing::ValuesIn(kAllMalformed)));
+INSTANTIATE_TEST_SUITE_P(Split, MalformedTest,
+                         testing::Combine(testing::Values(false), testing::ValuesIn(AllMalformed(false))));
+INSTANTIATE_TEST_SUITE_P(Packed, MalformedTest,
+                         testing::Combine(testing::Values(true), testing::ValuesIn(AllMalformed(true))));
 
 TEST_P(MalformedTest, BreaksTheQueueAndIsCounted) {
   const auto [packed, what] = GetParam();
   FakeDriver driver({.size = 8, .packed = packed});
-  if (!driver.ring().CanSend(what)) {
-    GTEST_SKIP() << "a packed ring has no such field";
-  }
   Virtqueue queue = driver.TakeQueue();
   driver.ring().SendMalformed(what);
 
@@ -61,9 +60,6 @@ TEST_P(MalformedTest, BreaksTheQueueAndIsCounted) {
 TEST_P(MalformedTest, ChainsInFlightEndWithoutTouchingTheBrokenRing) {
   const auto [packed, what] = GetParam();
   FakeDriver driver({.size = 16, .packed = packed});
-  if (!driver.ring().CanSend(what)) {
-    GTEST_SKIP() << "a packed ring has no such field";
-  }
   Virtqueue queue = driver.TakeQueue();
   driver.Chain().Writable(1).Send();
   std::optional<DescChain> good = queue.Pop();

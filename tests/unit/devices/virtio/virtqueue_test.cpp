@@ -26,7 +26,7 @@ class VirtqueueTest : public testing::TestWithParam<bool> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Formats, VirtqueueTest, testing::Values(false, true),
-                         [](const auto& info) { return std::string(info.param ? "Packed" : "Split"); });
+                         [](const auto& format) { return std::string(format.param ? "Packed" : "Split"); });
 
 TEST_P(VirtqueueTest, EmptyRingPopsNothing) {
   FakeDriver driver(Options());
