@@ -1,11 +1,11 @@
-// Where a vCPU begins when no firmware runs before the guest. The boot room prepares memory (page tables, tables of segments, the kernel's
-// parameters); this says what the registers must be.
-// Specifications: Linux Documentation/arch/x86/boot.rst ("64-bit Boot Protocol"), Xen docs/misc/pvh.pandoc; Intel SDM volume 3, 3.4.5.
+// Where a vCPU begins when no firmware runs before the guest. The boot room prepares memory (page tables,
+// tables of segments, the kernel's parameters); this says what the registers must be. Specifications: Linux
+// Documentation/arch/x86/boot.rst ("64-bit Boot Protocol"), Xen docs/misc/pvh.pandoc; Intel SDM volume
+// 3, 3.4.5.
 #pragma once
 
-#include <linux/kvm.h>
-
 #include <cstdint>
+#include <linux/kvm.h>
 #include <utility>
 #include <vector>
 

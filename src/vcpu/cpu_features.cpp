@@ -58,8 +58,8 @@ struct OtherName {
   std::string_view feature;
 };
 constexpr OtherName kOtherNames[] = {
-    {"ffxsr", "fxsr-opt"}, {"i64", "lm"},        {"pclmuldq", "pclmulqdq"}, {"sse3", "pni"},
-    {"sse4-1", "sse4.1"},  {"sse4-2", "sse4.2"}, {"xd", "nx"},
+    {"ffxsr", "fxsr-opt"}, {"i64", "lm"}, {"pclmuldq", "pclmulqdq"}, {"sse3", "pni"}, {"sse4-1", "sse4.1"},
+    {"sse4-2", "sse4.2"},  {"xd", "nx"},
 };
 
 // An invariant TSC ties the guest to hosts of one frequency.

@@ -1,6 +1,6 @@
 // Names of x86 CPU features as users of -cpu write them, and where each stands in CPUID or a feature MSR.
-// Specifications: Intel SDM volume 2 (CPUID) and volume 3, appendix A (VMX capability MSRs); AMD APM volume 3, appendix E;
-// Linux Documentation/virt/kvm/x86/cpuid.rst. The names are those of QEMU 7.2.
+// Specifications: Intel SDM volume 2 (CPUID) and volume 3, appendix A (VMX capability MSRs); AMD APM volume
+// 3, appendix E; Linux Documentation/virt/kvm/x86/cpuid.rst. The names are those of QEMU 7.2.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ enum class FeatureWord : uint8_t {
   kXsave,     // 0xd, 1, EAX
   k6Eax,
   k14Ecx,
-  kSgxEax,   // 0x12, 0
+  kSgxEax,  // 0x12, 0
   kSgxEbx,
   kSgxAttributes,  // 0x12, 1, EAX
   kArchCapabilities,

@@ -1,5 +1,5 @@
-// Which APIC ID each vCPU has: as on real processors, every level of the topology takes a whole number of bits.
-// Specification: Intel SDM volume 3, 9.9.3.2 ("Hierarchical mapping of CPUID extended topology leaf").
+// Which APIC ID each vCPU has: as on real processors, every level of the topology takes a whole number of
+// bits. Specification: Intel SDM volume 3, 9.9.3.2 ("Hierarchical mapping of CPUID extended topology leaf").
 #pragma once
 
 #include <cstdint>

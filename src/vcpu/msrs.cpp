@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
-
 namespace nandu {
 namespace {
 
-constexpr size_t kBatch = 256;           // the most one ioctl takes
+constexpr size_t kBatch = 256;  // the most one ioctl takes
 constexpr unsigned kMachineCheckBanks = 10;
 constexpr unsigned kVariableMtrrs = 8;
 
@@ -26,7 +25,8 @@ void Add(std::vector<uint32_t>* list, uint32_t first, uint32_t count = 1) {
 
 }  // namespace
 
-const kvm_cpuid_entry2* FindCpuid(std::span<const kvm_cpuid_entry2> cpuid, uint32_t function, uint32_t index) {
+const kvm_cpuid_entry2* FindCpuid(std::span<const kvm_cpuid_entry2> cpuid, uint32_t function,
+                                  uint32_t index) {
   for (const kvm_cpuid_entry2& entry : cpuid) {
     if (entry.function == function &&
         (entry.index == index || (entry.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) == 0)) {

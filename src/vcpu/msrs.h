@@ -2,9 +2,8 @@
 // Specification: Intel SDM volume 4; Linux Documentation/virt/kvm/api.rst, KVM_GET_MSR_INDEX_LIST.
 #pragma once
 
-#include <linux/kvm.h>
-
 #include <cstdint>
+#include <linux/kvm.h>
 #include <span>
 #include <vector>
 
@@ -35,7 +34,8 @@ constexpr uint32_t kVmxLast = 0x491;
 constexpr uint32_t kTscDeadline = 0x6e0;
 }  // namespace msr
 
-// KVM's list, and those the model's CPUID names (MTRRs, machine check banks), without the ones that travel elsewhere.
+// KVM's list, and those the model's CPUID names (MTRRs, machine check banks), without the ones that travel
+// elsewhere.
 std::vector<uint32_t> MsrsToSave(const Kvm& kvm, std::span<const kvm_cpuid_entry2> cpuid);
 
 // Reads what KVM lets itself be asked for; the others leave `indices`, so that they are tried once.
@@ -44,6 +44,7 @@ std::vector<kvm_msr_entry> GetMsrsTolerantly(const KvmVcpu& vcpu, std::vector<ui
 // Sets one after the other; answers those KVM refused although they differ from what it has.
 std::vector<uint32_t> SetMsrsTolerantly(KvmVcpu& vcpu, std::span<const kvm_msr_entry> entries);
 
-const kvm_cpuid_entry2* FindCpuid(std::span<const kvm_cpuid_entry2> cpuid, uint32_t function, uint32_t index = 0);
+const kvm_cpuid_entry2* FindCpuid(std::span<const kvm_cpuid_entry2> cpuid, uint32_t function,
+                                  uint32_t index = 0);
 
 }  // namespace nandu

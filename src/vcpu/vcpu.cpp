@@ -1,12 +1,11 @@
 #include "vcpu/vcpu.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <errno.h>
 #include <mutex>
+#include <signal.h>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 #include "base/check.h"
@@ -20,7 +19,8 @@ namespace {
 
 int KickSignal() { return SIGRTMIN; }
 
-// The handler does nothing: the signal's arrival is what ends KVM_RUN. Other system calls go on (SA_RESTART); KVM_RUN never restarts.
+// The handler does nothing: the signal's arrival is what ends KVM_RUN. Other system calls go on (SA_RESTART);
+// KVM_RUN never restarts.
 void InstallKickSignal() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -45,8 +45,8 @@ constexpr size_t kMaxThreadName = 15;  // bytes, pthread_setname_np(3)
 
 }  // namespace
 
-Vcpu::Vcpu(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory, AddressSpace& ports, VcpuGate& gate,
-           VcpuObserver& observer)
+Vcpu::Vcpu(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory, AddressSpace& ports,
+           VcpuGate& gate, VcpuObserver& observer)
     : kvm_(std::move(kvm)),
       config_(std::move(config)),
       memory_(memory),
@@ -71,15 +71,23 @@ Result<> Vcpu::PowerOn() {
     TRY(kvm_->Set(KVM_X86_SETUP_MCE, &banks, "KVM_X86_SETUP_MCE"));
   }
   TRY(kvm_->SetCpuid(config_.cpuid));
+  if (config_.enforce_pv_features) {
+    kvm_enable_cap enable{};
+    enable.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID;
+    enable.args[0] = 1;
+    TRY(kvm_->Set(KVM_ENABLE_CAP, &enable, "kvm-pv-enforce-cpuid=on: this kernel's KVM has no such check"));
+  }
   std::vector<kvm_msr_entry> msrs(config_.msrs.size());
   for (size_t i = 0; i < msrs.size(); ++i) {
     msrs[i].index = config_.msrs[i].index;
     msrs[i].data = config_.msrs[i].value;
   }
   for (const uint32_t refused : SetMsrsTolerantly(*kvm_, msrs)) {
-    Log(LogLevel::kWarning, "vCPU {}: KVM does not take the CPU model's value of MSR {:#x}", config_.index, refused);
+    Log(LogLevel::kWarning, "vCPU {}: KVM does not take the CPU model's value of MSR {:#x}", config_.index,
+        refused);
   }
-  // A vCPU that was just made is in the reset state as this kernel sees it; every later reset goes back there.
+  // A vCPU that was just made is in the reset state as this kernel sees it; every later reset goes back
+  // there.
   saved_msrs_ = MsrsToSave(kvm_->vm().kvm(), config_.cpuid);
   power_on_ = TRY(SaveVcpu(*kvm_, &saved_msrs_));
   return {};
@@ -102,7 +110,8 @@ void Vcpu::Start(UniqueFunction<void()> on_thread) {
   thread_ = std::thread([this, first = std::move(on_thread)]() mutable { ThreadMain(std::move(first)); });
 }
 
-// The order matters, and the entry's mirror of it (see Enter): first the request, then immediate_exit, then the signal.
+// The order matters, and the entry's mirror of it (see Enter): first the request, then immediate_exit, then
+// the signal.
 void Vcpu::Attend() {
   attention_.store(true, std::memory_order_seq_cst);
   Expel();
@@ -143,6 +152,7 @@ void Vcpu::Pause(UniqueFunction<void()> done) {
 void Vcpu::Resume() {
   {
     const MutexLock lock(control_->mutex);
+    as_made_ = false;
     control_->pause = false;
     control_->paused = false;
   }
@@ -262,8 +272,9 @@ void Vcpu::ReportPaused() {
   }
 }
 
-// One KVM_RUN. The gate and the requests are looked at between being visibly inside and entering the kernel: whoever closes the gate or asks
-// for something afterwards sees this vCPU inside and makes the kernel return (immediate_exit, then a signal).
+// One KVM_RUN. The gate and the requests are looked at between being visibly inside and entering the kernel:
+// whoever closes the gate or asks for something afterwards sees this vCPU inside and makes the kernel return
+// (immediate_exit, then a signal).
 Vcpu::Entered Vcpu::Enter(EntryKind kind) {
   kvm_->SetImmediateExit(kind == EntryKind::kCompleteExit);
   inside_.store(1, std::memory_order_seq_cst);
@@ -287,13 +298,14 @@ Vcpu::Entered Vcpu::Enter(EntryKind kind) {
   switch (error) {
     case 0: counters_.exits.Add(); return Entered::kExit;
     case EINTR:
-    case EAGAIN: return Entered::kInterrupted;  // EAGAIN: an application processor was woken by its INIT or SIPI
+    case EAGAIN:
+      return Entered::kInterrupted;  // EAGAIN: an application processor was woken by its INIT or SIPI
     default: run_errno_ = error; return Entered::kFailed;
   }
 }
 
-// api.rst, "KVM_RUN": registers are consistent only after the pending port or memory access was completed by re-entry. An access that crosses
-// a page gives one exit for each half.
+// api.rst, "KVM_RUN": registers are consistent only after the pending port or memory access was completed by
+// re-entry. An access that crosses a page gives one exit for each half.
 void Vcpu::CompleteLastExit() {
   for (;;) {
     switch (Enter(EntryKind::kCompleteExit)) {
@@ -305,7 +317,8 @@ void Vcpu::CompleteLastExit() {
   }
 }
 
-// Waits in this thread, without a lock a device could need. Tasks are served meanwhile; a pause or the end of the VM ends the wait.
+// Waits in this thread, without a lock a device could need. Tasks are served meanwhile; a pause or the end of
+// the VM ends the wait.
 bool Vcpu::WaitParked(const std::shared_ptr<ParkedExit>& token) {
   counters_.parked.Add();
   token->Observe([control = control_] {
@@ -353,7 +366,8 @@ Result<VcpuState> Vcpu::Save() {
 Result<> Vcpu::Load(const VcpuState& state, LoadKind kind) {
   NANDU_CHECK(paused(), "a vCPU is loaded while it is paused");
   if (state.apic_id != apic_id()) {
-    return Fail(Errc::kCorrupt, "vCPU {} has APIC ID {}, its saved state has {}: the machine must have the same topology",
+    return Fail(Errc::kCorrupt,
+                "vCPU {} has APIC ID {}, its saved state has {}: the machine must have the same topology",
                 config_.index, apic_id(), state.apic_id);
   }
   std::vector<CpuidEntry> mine;
@@ -361,10 +375,13 @@ Result<> Vcpu::Load(const VcpuState& state, LoadKind kind) {
     mine.push_back({entry.function, entry.index, entry.flags, entry.eax, entry.ebx, entry.ecx, entry.edx});
   }
   if (mine != state.cpuid) {
-    return Fail(Errc::kUnsupported, "vCPU {}: this machine's CPUID is not the one the guest was saved with; use the same CPU model "
-                "with features both hosts have",
-                config_.index);
+    return Fail(
+        Errc::kUnsupported,
+        "vCPU {}: this machine's CPUID is not the one the guest was saved with; use the same CPU model "
+        "with features both hosts have",
+        config_.index);
   }
+  as_made_ = false;
   TRY(LoadVcpu(*kvm_, state, kind));
   parked_writes_ = state.parked_writes;
   return {};
@@ -374,6 +391,7 @@ Result<> Vcpu::Reset(const BootRegisters& boot) {
   NANDU_CHECK(paused(), "a vCPU is reset while it is paused");
   parked_writes_.clear();
   VcpuState state = power_on_;
+  const bool as_made = as_made_;
   if (boot.mode != BootRegisters::Mode::kResetVector) {
     kvm_regs regs = ToKvm(state.regs);
     kvm_sregs sregs = ToKvm(state.sregs);
@@ -381,6 +399,17 @@ Result<> Vcpu::Reset(const BootRegisters& boot) {
     state.regs = FromKvm(regs);
     state.sregs = FromKvm(sregs);
   }
+  if (as_made) {  // the first start: the rest is what KVM made it
+    if (boot.mode == BootRegisters::Mode::kResetVector) {
+      return {};
+    }
+    as_made_ = false;
+    const kvm_sregs sregs = ToKvm(state.sregs);
+    TRY(kvm_->Set(KVM_SET_SREGS, &sregs, "KVM refuses the boot registers"));
+    const kvm_regs regs = ToKvm(state.regs);
+    return kvm_->Set(KVM_SET_REGS, &regs, "KVM refuses the boot registers");
+  }
+  as_made_ = boot.mode == BootRegisters::Mode::kResetVector;
   return LoadVcpu(*kvm_, state, LoadKind::kReset);
 }
 

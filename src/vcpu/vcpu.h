@@ -1,10 +1,9 @@
-// One vCPU: its thread "CPU n/KVM", its run loop and its state. Exits are served in that thread through cached flat views.
+// One vCPU: its thread "CPU n/KVM", its run loop and its state. Exits are served in that thread through
+// cached flat views.
 //
-// Kick, Pause, Resume, RunOn: any thread. Save, Load, Reset: any thread, while the vCPU is paused. See docs of ParkedExit (nandu/exit.h) for
-// writes that are over later than they were made.
+// Kick, Pause, Resume, RunOn: any thread. Save, Load, Reset: any thread, while the vCPU is paused. See docs
+// of ParkedExit (nandu/exit.h) for writes that are over later than they were made.
 #pragma once
-
-#include <pthread.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -12,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <pthread.h>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -29,7 +29,8 @@
 
 namespace nandu {
 
-// Told of what a guest did to itself. On the vCPU's thread, with the vCPU on its way to being paused: it runs on after Resume only.
+// Told of what a guest did to itself. On the vCPU's thread, with the vCPU on its way to being paused: it runs
+// on after Resume only.
 class VcpuObserver {
  public:
   VcpuObserver() = default;
@@ -44,14 +45,14 @@ class VcpuObserver {
 };
 
 struct VcpuCounters {
-  Counter exits;           // KVM_RUN came back with something to serve
+  Counter exits;  // KVM_RUN came back with something to serve
   Counter port_exits;
   Counter memory_exits;
-  Counter kicks;           // KVM_RUN was left by a kick
-  Counter parked;          // writes that were parked
-  Counter parked_again;    // of those, done again after a pause
-  Counter disordered;      // reads served in front of a parked write
-  Counter ignored;         // exits that ask for nothing
+  Counter kicks;         // KVM_RUN was left by a kick
+  Counter parked;        // writes that were parked
+  Counter parked_again;  // of those, done again after a pause
+  Counter disordered;    // reads served in front of a parked write
+  Counter ignored;       // exits that ask for nothing
 };
 
 class Vcpu {
@@ -59,13 +60,15 @@ class Vcpu {
   struct Config {
     unsigned index = 0;
     std::vector<kvm_cpuid_entry2> cpuid;
-    std::vector<MsrState> msrs;          // set once, at creation: what the model says of feature registers
-    std::optional<uint64_t> mcg_cap;     // machine check banks, where the model has them
-    uint32_t tsc_khz = 0;                // 0: the host's
+    std::vector<MsrState> msrs;        // set once, at creation: what the model says of feature registers
+    std::optional<uint64_t> mcg_cap;   // machine check banks, where the model has them
+    uint32_t tsc_khz = 0;              // 0: the host's
+    bool enforce_pv_features = false;  // KVM's own features only where CPUID shows them
   };
   // Paused, without a thread; its registers are in the reset state.
-  static Result<std::unique_ptr<Vcpu>> Create(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory,
-                                              AddressSpace& ports, VcpuGate& gate, VcpuObserver& observer);
+  static Result<std::unique_ptr<Vcpu>> Create(std::unique_ptr<KvmVcpu> kvm, Config config,
+                                              AddressSpace& memory, AddressSpace& ports, VcpuGate& gate,
+                                              VcpuObserver& observer);
   ~Vcpu();  // ends the thread
   Vcpu(const Vcpu&) = delete;
   Vcpu& operator=(const Vcpu&) = delete;
@@ -85,7 +88,8 @@ class Vcpu {
   void Pause(UniqueFunction<void()> done);
   void Resume();
   bool paused() const;
-  // Runs `task` on the vCPU's thread, outside KVM_RUN, paused or not. From its own thread: after the exit being served.
+  // Runs `task` on the vCPU's thread, outside KVM_RUN, paused or not. From its own thread: after the exit
+  // being served.
   void RunOn(UniqueFunction<void()> task);
 
   Result<VcpuState> Save();
@@ -149,6 +153,7 @@ class Vcpu {
   VcpuCounters counters_;
   VcpuState power_on_;
   std::vector<uint32_t> saved_msrs_;
+  bool as_made_ = true;                     // registers are those of power-on; while paused
   std::vector<ParkedWrite> parked_writes_;  // the thread's; anyone's while paused
   const std::shared_ptr<Control> control_;
   std::atomic<bool> attention_{true};

@@ -48,7 +48,9 @@ void Vcpu::ServeExit() {
     case KVM_EXIT_UNKNOWN:
       GiveUp(Format("the CPU left the guest for the unknown reason {:#x}", run.hw.hardware_exit_reason));
       return;
-    default: GiveUp(Format("KVM left the guest for a reason nandu did not ask for: {}", run.exit_reason)); return;
+    default:
+      GiveUp(Format("KVM left the guest for a reason nandu did not ask for: {}", run.exit_reason));
+      return;
   }
 }
 

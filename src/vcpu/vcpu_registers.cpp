@@ -94,8 +94,11 @@ SystemRegisters CopyFromKvm(const Kernel& from) {
 }
 
 std::string SegmentText(const char* name, const kvm_segment& segment) {
-  return Format("\n  {} {:04x} base {:016x} limit {:08x} type {:x} dpl {} {}", name, segment.selector, segment.base,
-                segment.limit, segment.type, segment.dpl, segment.l != 0 ? "64" : segment.db != 0 ? "32" : "16");
+  return Format("\n  {} {:04x} base {:016x} limit {:08x} type {:x} dpl {} {}", name, segment.selector,
+                segment.base, segment.limit, segment.type, segment.dpl,
+                segment.l != 0    ? "64"
+                : segment.db != 0 ? "32"
+                                  : "16");
 }
 
 }  // namespace
@@ -187,13 +190,16 @@ std::string DumpRegisters(const KvmVcpu& vcpu) {
       "rip {:016x} rflags {:08x}\n  rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}"
       "\n  rsi {:016x} rdi {:016x} rbp {:016x} rsp {:016x}\n  r8  {:016x} r9  {:016x} r10 {:016x} r11 {:016x}"
       "\n  r12 {:016x} r13 {:016x} r14 {:016x} r15 {:016x}",
-      r.rip, r.rflags, r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
-      r.r14, r.r15);
-  text += Format("\n  cr0 {:08x} cr2 {:016x} cr3 {:016x} cr4 {:08x} cr8 {:x} efer {:x} apic base {:x}", s.cr0, s.cr2,
-                 s.cr3, s.cr4, s.cr8, s.efer, s.apic_base);
-  text += SegmentText("cs ", s.cs) + SegmentText("ss ", s.ss) + SegmentText("ds ", s.ds) + SegmentText("es ", s.es);
-  text += SegmentText("fs ", s.fs) + SegmentText("gs ", s.gs) + SegmentText("tr ", s.tr) + SegmentText("ldt", s.ldt);
-  text += Format("\n  gdt {:016x} {:04x} idt {:016x} {:04x}", s.gdt.base, s.gdt.limit, s.idt.base, s.idt.limit);
+      r.rip, r.rflags, r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11,
+      r.r12, r.r13, r.r14, r.r15);
+  text += Format("\n  cr0 {:08x} cr2 {:016x} cr3 {:016x} cr4 {:08x} cr8 {:x} efer {:x} apic base {:x}", s.cr0,
+                 s.cr2, s.cr3, s.cr4, s.cr8, s.efer, s.apic_base);
+  text += SegmentText("cs ", s.cs) + SegmentText("ss ", s.ss) + SegmentText("ds ", s.ds) +
+          SegmentText("es ", s.es);
+  text += SegmentText("fs ", s.fs) + SegmentText("gs ", s.gs) + SegmentText("tr ", s.tr) +
+          SegmentText("ldt", s.ldt);
+  text +=
+      Format("\n  gdt {:016x} {:04x} idt {:016x} {:04x}", s.gdt.base, s.gdt.limit, s.idt.base, s.idt.limit);
   return text;
 }
 

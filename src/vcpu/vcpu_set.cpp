@@ -2,7 +2,8 @@
 
 #include <atomic>
 
-#include "base/check.h"
+#include "kvm/kvm_vm.h"
+#include "vcpu/cpuid.h"
 
 namespace nandu {
 
@@ -22,6 +23,28 @@ Result<Vcpu*> VcpuSet::Add(std::unique_ptr<KvmVcpu> kvm, Vcpu::Config config) {
       TRY(Vcpu::Create(std::move(kvm), std::move(config), memory_, ports_, gate_, observer_));
   vcpus_.push_back(std::move(vcpu));
   return vcpus_.back().get();
+}
+
+Result<> VcpuSet::AddAll(KvmVm& vm, const CpuModel& model, const CpuTopology& topology, const HostCpu& host,
+                         unsigned count) {
+  if (count > vm.max_vcpus()) {
+    return Fail(Errc::kInvalidArgument,
+                "{} vCPUs are more than this host's KVM has room for ({}); use a smaller -smp", count,
+                vm.max_vcpus());
+  }
+  for (unsigned index = 0; index < count; ++index) {
+    std::unique_ptr<KvmVcpu> kvm = TRY(vm.CreateVcpu(topology.ApicId(index)));
+    Vcpu::Config config;
+    config.index = index;
+    config.tsc_khz = model.tsc_khz;
+    config.cpuid =
+        BuildCpuid(model, topology, host, index, model.tsc_khz != 0 ? model.tsc_khz : kvm->TscKhz());
+    config.msrs = model.msrs;
+    config.mcg_cap = model.mcg_cap;
+    config.enforce_pv_features = model.options.kvm_pv_enforce_cpuid;
+    TRY(Add(std::move(kvm), std::move(config)));
+  }
+  return {};
 }
 
 void VcpuSet::Start(const std::function<void(unsigned)>& on_thread) {

@@ -1,4 +1,5 @@
-// All vCPUs of a VM: made, started, paused and resumed together, and kept out of KVM_RUN while memory slots change. Any thread.
+// All vCPUs of a VM: made, started, paused and resumed together, and kept out of KVM_RUN while memory slots
+// change. Any thread.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,8 @@
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "memory/address_space.h"
+#include "vcpu/cpu_model.h"
+#include "vcpu/cpu_topology.h"
 #include "vcpu/vcpu.h"
 
 namespace nandu {
@@ -18,7 +21,11 @@ class VcpuSet final : public VcpuBarrier {
   VcpuSet(AddressSpace& memory, AddressSpace& ports, VcpuObserver& observer);
   ~VcpuSet() override;  // ends the threads
 
-  // Before Start. The first one made boots; the others wait for their SIPI.
+  // vCPUs 0 to count - 1 of a topology (those beyond may be plugged in later). Fails with a sentence when KVM
+  // has no room for them.
+  Result<> AddAll(KvmVm& vm, const CpuModel& model, const CpuTopology& topology, const HostCpu& host,
+                  unsigned count);
+  // One of them. Before Start. The first one made boots; the others wait for their SIPI.
   Result<Vcpu*> Add(std::unique_ptr<KvmVcpu> kvm, Vcpu::Config config);
   // One thread each, paused. `on_thread` runs first in each (index).
   void Start(const std::function<void(unsigned)>& on_thread = nullptr);
@@ -32,7 +39,8 @@ class VcpuSet final : public VcpuBarrier {
   // While all are paused: power-on state; the first one gets `boot`.
   Result<> ResetAll(const BootRegisters& boot);
 
-  // VcpuBarrier. A vCPU that serves an exit is outside and may call them itself; two that would are kept apart by the commit lock.
+  // VcpuBarrier. A vCPU that serves an exit is outside and may call them itself; two that would are kept
+  // apart by the commit lock.
   void Enter() override;
   void Leave() override;
 

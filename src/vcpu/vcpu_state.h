@@ -1,5 +1,6 @@
 // Everything one vCPU holds, as plain structs: saved on a paused vCPU, validated and loaded into a fresh one.
-// Specification: Linux Documentation/virt/kvm/api.rst, the "vcpu ioctl" entries named at each struct; Intel SDM volume 3.
+// Specification: Linux Documentation/virt/kvm/api.rst, the "vcpu ioctl" entries named at each struct; Intel
+// SDM volume 3.
 #pragma once
 
 #include <array>
@@ -32,7 +33,8 @@ struct GeneralRegisters {  // KVM_GET_REGS
   bool operator==(const GeneralRegisters&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(GeneralRegisters, (),
-                      (rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags))
+                      (rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip,
+                       rflags))
 
 struct SegmentState {
   uint64_t base = 0;
@@ -41,7 +43,8 @@ struct SegmentState {
   uint8_t type = 0, present = 0, dpl = 0, db = 0, s = 0, l = 0, g = 0, avl = 0, unusable = 0;
   bool operator==(const SegmentState&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(SegmentState, (), (base, limit, selector, type, present, dpl, db, s, l, g, avl, unusable))
+BOOST_DESCRIBE_STRUCT(SegmentState, (),
+                      (base, limit, selector, type, present, dpl, db, s, l, g, avl, unusable))
 
 struct TableState {
   uint64_t base = 0;
@@ -58,7 +61,8 @@ struct SystemRegisters {  // KVM_GET_SREGS2, or KVM_GET_SREGS without the page d
   bool operator==(const SystemRegisters&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(SystemRegisters, (),
-                      (cs, ds, es, fs, gs, ss, tr, ldt, gdt, idt, cr0, cr2, cr3, cr4, cr8, efer, apic_base, pdptrs))
+                      (cs, ds, es, fs, gs, ss, tr, ldt, gdt, idt, cr0, cr2, cr3, cr4, cr8, efer, apic_base,
+                       pdptrs))
 
 struct XcrState {
   uint32_t xcr = 0;
@@ -91,10 +95,11 @@ struct VcpuEventState {  // KVM_GET_VCPU_EVENTS: what is about to be delivered
   bool operator==(const VcpuEventState&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(VcpuEventState, (),
-                      (flags, exception_injected, exception_pending, exception_has_error_code, exception_vector,
-                       exception_error_code, exception_has_payload, exception_payload, interrupt_injected,
-                       interrupt_soft, interrupt_vector, interrupt_shadow, nmi_injected, nmi_masked, nmi_pending,
-                       sipi_vector, smm, smm_pending, smm_inside_nmi, smm_latched_init, triple_fault_pending))
+                      (flags, exception_injected, exception_pending, exception_has_error_code,
+                       exception_vector, exception_error_code, exception_has_payload, exception_payload,
+                       interrupt_injected, interrupt_soft, interrupt_vector, interrupt_shadow, nmi_injected,
+                       nmi_masked, nmi_pending, sipi_vector, smm, smm_pending, smm_inside_nmi,
+                       smm_latched_init, triple_fault_pending))
 
 struct MsrState {
   uint32_t index = 0;
@@ -106,8 +111,8 @@ BOOST_DESCRIBE_STRUCT(MsrState, (), (index, value))
 enum class ExitSpace : uint8_t { kMemory, kPorts };
 BOOST_DESCRIBE_ENUM(ExitSpace, kMemory, kPorts)
 
-// A register write whose handler answered "parked" and that was not over when the vCPU was paused, or that the guest made behind one. Done
-// again, in order, when the vCPU runs on.
+// A register write whose handler answered "parked" and that was not over when the vCPU was paused, or that
+// the guest made behind one. Done again, in order, when the vCPU runs on.
 struct ParkedWrite {
   ExitSpace space = ExitSpace::kMemory;
   uint64_t address = 0;
@@ -132,18 +137,18 @@ struct VcpuState {
   std::vector<XcrState> xcrs;
   DebugRegisters debug;
   VcpuEventState events;
-  uint32_t mp_state = 0;                   // KVM_MP_STATE_*
-  std::array<uint32_t, 64> lapic{};        // one 32-bit register each 16 bytes (SDM 10.4.1)
-  std::vector<std::byte> nested;           // KVM_GET_NESTED_STATE; empty: none
-  std::vector<MsrState> msrs;              // those KVM listed and the model names; TSC included
-  uint32_t tsc_khz = 0;                    // 0: unknown
-  std::optional<uint64_t> tsc_offset;      // against the host's TSC: for a load on the same host only
+  uint32_t mp_state = 0;               // KVM_MP_STATE_*
+  std::array<uint32_t, 64> lapic{};    // one 32-bit register each 16 bytes (SDM 10.4.1)
+  std::vector<std::byte> nested;       // KVM_GET_NESTED_STATE; empty: none
+  std::vector<MsrState> msrs;          // those KVM listed and the model names; TSC included
+  uint32_t tsc_khz = 0;                // 0: unknown
+  std::optional<uint64_t> tsc_offset;  // against the host's TSC: for a load on the same host only
   std::vector<ParkedWrite> parked_writes;
   bool operator==(const VcpuState&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(VcpuState, (),
-                      (apic_id, cpuid, regs, sregs, xsave, xcrs, debug, events, mp_state, lapic, nested, msrs, tsc_khz,
-                       tsc_offset, parked_writes))
+                      (apic_id, cpuid, regs, sregs, xsave, xcrs, debug, events, mp_state, lapic, nested, msrs,
+                       tsc_khz, tsc_offset, parked_writes))
 Result<> Validate(const VcpuState& state);
 
 }  // namespace nandu

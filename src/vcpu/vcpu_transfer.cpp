@@ -74,8 +74,8 @@ VcpuEventState EventsFromKvm(const kvm_vcpu_events& from) {
 
 kvm_vcpu_events EventsToKvm(const VcpuEventState& from, const KvmVm& vm) {
   kvm_vcpu_events to{};
-  uint32_t known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW |
-                   KVM_VCPUEVENT_VALID_SMM;
+  uint32_t known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+                   KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
   known |= vm.has(KVM_CAP_EXCEPTION_PAYLOAD) ? KVM_VCPUEVENT_VALID_PAYLOAD : 0U;
   known |= vm.has(KVM_CAP_X86_TRIPLE_FAULT_EVENT) ? KVM_VCPUEVENT_VALID_TRIPLE_FAULT : 0U;
   to.flags = from.flags & known;
@@ -163,7 +163,8 @@ Result<> SetNested(KvmVcpu& vcpu, std::span<const std::byte> bytes) {
   }
   const int size = vcpu.vm().cap(KVM_CAP_NESTED_STATE);
   if (size <= 0 || bytes.size() > static_cast<size_t>(size) || bytes.size() < sizeof(kvm_nested_state)) {
-    return Fail(Errc::kUnsupported, "the saved vCPU runs a nested guest; this host's KVM cannot take its state over");
+    return Fail(Errc::kUnsupported,
+                "the saved vCPU runs a nested guest; this host's KVM cannot take its state over");
   }
   AlignedBytes buffer(bytes.size());
   std::memcpy(buffer.data(), bytes.data(), bytes.size());
@@ -181,8 +182,8 @@ Result<> SetTscFrequency(KvmVcpu& vcpu, uint32_t khz) {
     return {};
   }
   if (const Result<> set = vcpu.SetTscKhz(khz); !set) {
-    Log(LogLevel::kWarning, "the guest's TSC ran at {} kHz and will run at {} kHz: this host cannot scale it", khz,
-        here);
+    Log(LogLevel::kWarning, "the guest's TSC ran at {} kHz and will run at {} kHz: this host cannot scale it",
+        khz, here);
   }
   return {};
 }
@@ -191,7 +192,8 @@ Result<> SetMsrs(KvmVcpu& vcpu, const VcpuState& state, LoadKind kind) {
   std::vector<kvm_msr_entry> entries;
   entries.reserve(state.msrs.size());
   for (const MsrState& from : state.msrs) {
-    const bool by_offset = from.index == msr::kTsc && kind == LoadKind::kSameHost && state.tsc_offset.has_value();
+    const bool by_offset =
+        from.index == msr::kTsc && kind == LoadKind::kSameHost && state.tsc_offset.has_value();
     if (from.index == msr::kTscDeadline || by_offset) {
       continue;
     }
@@ -228,8 +230,8 @@ Result<> Validate(const VcpuState& state) {
   for (const ParkedWrite& write : state.parked_writes) {
     const bool port = write.space == ExitSpace::kPorts;
     if (write.size < 1 || write.size > (port ? 4 : 8) || (port && write.address > 0xffff)) {
-      return Fail(Errc::kCorrupt, "vCPU {}: a parked write of {} bytes at {:#x} is none a vCPU makes", state.apic_id,
-                  write.size, write.address);
+      return Fail(Errc::kCorrupt, "vCPU {}: a parked write of {} bytes at {:#x} is none a vCPU makes",
+                  state.apic_id, write.size, write.address);
     }
   }
   return {};

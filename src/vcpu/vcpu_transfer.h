@@ -1,4 +1,5 @@
-// Moves state between a KVM vCPU and VcpuState. The vCPU must be outside KVM_RUN and have completed its last exit.
+// Moves state between a KVM vCPU and VcpuState. The vCPU must be outside KVM_RUN and have completed its last
+// exit.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +16,19 @@ namespace nandu {
 enum class LoadKind : uint8_t {
   kReset,     // a system reset of this vCPU: the TSC restarts at 0, CPUID stays
   kFresh,     // into a vCPU that has not run; the TSC goes on from the saved value
-  kSameHost,  // the same on the host that saved it: the TSC's offset is kept, so guest time goes on without a step
+  kSameHost,  // the same on the host that saved it: the TSC's offset is kept, so guest time goes on without a
+              // step
 };
 
-// Everything but CPUID, nested state and parked writes, which the caller knows. `msrs` loses those KVM refuses to read, so that they are tried once.
+// Everything but CPUID, nested state and parked writes, which the caller knows. `msrs` loses those KVM
+// refuses to read, so that they are tried once.
 Result<VcpuState> SaveVcpu(const KvmVcpu& vcpu, std::vector<uint32_t>* msrs);
 
 // The state of a guest it runs itself, where the model in `state->cpuid` offers VMX or SVM.
 Result<> SaveNested(const KvmVcpu& vcpu, VcpuState* state);
 
-// Validates, then sets everything in the order the kernel needs. MSRs KVM refuses are warned of and left as they are.
+// Validates, then sets everything in the order the kernel needs. MSRs KVM refuses are warned of and left as
+// they are.
 Result<> LoadVcpu(KvmVcpu& vcpu, const VcpuState& state, LoadKind kind);
 
 // Conversions between KVM's structures and the described ones.
