@@ -1,0 +1,56 @@
+// A machine of facets only: what the monitors' tests command and ask.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "machine/facets.h"
+
+namespace nandu {
+
+class FakeMachine final : public LifecycleFacet, public InfoFacet {
+ public:
+  RunState state = RunState::kRunning;
+  std::vector<std::string> calls;
+  bool answer_later = false;  // Stop and Cont finish in FinishPending
+  UniqueFunction<void(Result<>)> pending;
+
+  void FinishPending(Result<> result = {}) { std::exchange(pending, nullptr)(std::move(result)); }
+
+  RunState run_state() const override { return state; }
+  void Stop(UniqueFunction<void(Result<>)> done) override {
+    calls.push_back("stop");
+    state = RunState::kPaused;
+    Finish(std::move(done));
+  }
+  void Cont(UniqueFunction<void(Result<>)> done) override {
+    calls.push_back("cont");
+    state = RunState::kRunning;
+    Finish(std::move(done));
+  }
+  void SystemReset() override { calls.push_back("reset"); }
+  void SystemPowerdown() override { calls.push_back("powerdown"); }
+  void Quit() override { calls.push_back("quit"); }
+
+  std::string name() const override { return "vm1"; }
+  std::string uuid() const override { return {}; }
+  VersionFacts version() const override { return {7, 2, 0, "nandu 0.1.0"}; }
+  bool kvm_present() const override { return true; }
+  bool kvm_enabled() const override { return true; }
+  std::vector<CpuFacts> Cpus() const override {
+    return {{0, 100, "/machine/unattached/device[0]", 0, {}, 0, 0},
+            {1, 101, "/machine/unattached/device[2]", 0, {}, 1, 0}};
+  }
+
+ private:
+  void Finish(UniqueFunction<void(Result<>)> done) {
+    if (answer_later) {
+      pending = std::move(done);
+    } else {
+      done({});
+    }
+  }
+};
+
+}  // namespace nandu
