@@ -1,0 +1,73 @@
+// The block graph: every image of the VM as nodes, made from -blockdev, blockdev-add and -drive, claimed by
+// devices. Control loop.
+//
+//     BlockGraph graph(opener);
+//     TRY(graph.AddNode({{"driver", "file"}, {"node-name", "disk0"}, {"filename", "/vm/a.raw"}}));      //
+//     -blockdev TRY(graph.AddDrive("drive1", {{"file", "/vm/b.raw"}, {"format", "raw"}, {"cache", "none"}}));
+//     // -drive auto node = TRY(graph.Claim("disk0", "virtio-blk 00:02.0"));   // unclaimed when the last
+//     copy goes auto channel = TRY(node->OpenChannel(loop));
+//
+// Adding opens files and may block as the file system does.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nandu/block.h>
+
+#include "block/graph_node.h"
+#include "block/options.h"
+#include "sandbox/opener.h"
+
+namespace nandu {
+
+class BlockGraph {
+ public:
+  explicit BlockGraph(Opener& opener) : opener_(opener) {}
+  BlockGraph(const BlockGraph&) = delete;
+  BlockGraph& operator=(const BlockGraph&) = delete;
+
+  // -blockdev and blockdev-add: an object with `driver`; a format node's `file` is a node's name or such an
+  // object. Values may be text, as key=value gives them. All or nothing: a failure leaves no node behind.
+  Result<> AddNode(const boost::json::object& options);
+  // -drive: see DriveOptions. The node is found by `id`, and by node-name= where that is given.
+  Result<> AddDrive(const std::string& id, const boost::json::object& options);
+  // blockdev-del. kBusy while a device or another node uses it.
+  Result<> RemoveNode(std::string_view node_name);
+
+  enum class Sharing : uint8_t { kAlone, kShareWrites };  // kShareWrites: share-rw=on, several may write
+  // Gives the node (by node name or drive id) to `user`, for writing unless its options say read-only, and
+  // locks the image for that. kBusy when another user or process is in the way. The claim ends with the last
+  // copy of the pointer, on the control loop.
+  Result<std::shared_ptr<BlockNode>> Claim(std::string_view name, std::string_view user,
+                                           Sharing sharing = Sharing::kAlone);
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
+  std::vector<NodeInfo> Nodes() const;  // in the order of their names
+
+  // Hand-over of all images to another process and back: see BlockNode.
+  Result<> ReleaseImages();
+  Result<> ClaimImages();
+
+ private:
+  struct Inherited;
+  std::shared_ptr<GraphNode> Find(std::string_view name) const;
+  Result<std::shared_ptr<GraphNode>> Build(boost::json::object options, const Inherited* parent);
+  Result<std::shared_ptr<GraphNode>> BuildFile(const boost::json::object& options, std::string_view driver,
+                                               const Inherited* parent);
+  Result<std::shared_ptr<GraphNode>> BuildRaw(boost::json::object options, const Inherited* parent);
+  Result<std::shared_ptr<GraphNode>> BuildDrive(const DriveOptions& drive);
+  enum class Naming : uint8_t { kMust, kMay };  // kMay: one is made up for a node that got none
+  Result<std::string> NameNode(const std::optional<std::string>& wanted, Naming naming);
+  Result<> CheckNameIsFree(const std::string& name) const;
+
+  Opener& opener_;
+  unsigned made_up_names_ = 0;
+  std::map<std::string, std::shared_ptr<GraphNode>, std::less<>> nodes_;
+  std::map<std::string, std::shared_ptr<GraphNode>, std::less<>> drives_;  // -drive's ids
+};
+
+}  // namespace nandu

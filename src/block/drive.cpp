@@ -1,0 +1,127 @@
+// -drive: a raw (or guessed to be raw) node over a file or block device, from one flat list of options.
+#include <boost/json/object.hpp>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "block/block_graph.h"
+#include "block/file_node.h"
+#include "block/image_format.h"
+#include "block/raw_node.h"
+
+namespace nandu {
+namespace {
+
+// "nbd://host", "json:{}": not a path. A slash before the colon makes it one, as QEMU reads it.
+bool NamesProtocol(const std::string& file) {
+  const size_t at = file.find_first_of(":/");
+  return at != std::string::npos && file[at] == ':' && at > 0;
+}
+
+bool IsBlockDevice(Opener& opener, const std::string& path) {
+  struct stat status {};
+  const auto found = opener.Open(path, O_PATH);
+  return found && ::fstat(found->get(), &status) == 0 && S_ISBLK(status.st_mode);
+}
+
+// Switches of the mode, then the ones given alone.
+CacheSwitches CacheOf(const DriveOptions& drive) {
+  CacheSwitches cache = SwitchesOf(drive.cache.value_or(CacheMode::kWriteback));
+  cache.direct = drive.cache_direct.value_or(cache.direct);
+  cache.no_flush = drive.cache_no_flush.value_or(cache.no_flush);
+  cache.write_cache = drive.cache_writeback.value_or(cache.write_cache);
+  return cache;
+}
+
+Result<> RefuseOtherFormats(std::string_view format, std::string_view path) {
+  return Fail(Errc::kUnsupported,
+              "{} is a {} image, which nandu does not read; make a raw one: qemu-img convert -O raw", path,
+              format);
+}
+
+}  // namespace
+
+Result<> BlockGraph::AddDrive(const std::string& id, const boost::json::object& options) {
+  WalkOptions walk;
+  walk.path = id;
+  walk.field_word = "option";
+  walk.lenient = true;
+  const DriveOptions drive = TRY(FromJson<DriveOptions>(options, walk));
+  TRY(CheckNameIsFree(id));
+  drives_[id] = TRY(Prefix(BuildDrive(drive), id));
+  return {};
+}
+
+Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& drive) {
+  if (!drive.file || drive.file->empty()) {
+    return Fail(Errc::kInvalidArgument, "a drive needs its image: file=PATH");
+  }
+  std::string path = *drive.file;
+  if (path.starts_with("file:")) {
+    path.erase(0, 5);
+  } else if (NamesProtocol(path)) {
+    return Fail(Errc::kUnsupported, "unknown protocol in file={}; it takes a path", path);
+  }
+  const std::string format = drive.format.value_or("");
+  const bool format_known = format.empty() || format == "raw" || format == "file" || format == "host_device";
+  if (!format_known) {
+    return Fail(Errc::kUnsupported, "unknown driver '{}'; known: file, host_device, raw", format);
+  }
+  const bool has_format_node = format.empty() || format == "raw";
+  const CacheSwitches cache = CacheOf(drive);
+
+  FileConfig file;
+  const bool device = format == "host_device" || (format != "file" && IsBlockDevice(opener_, path));
+  file.kind = device ? FileConfig::Kind::kHostDevice : FileConfig::Kind::kFile;
+  file.node_name =
+      TRY(NameNode(has_format_node ? std::optional<std::string>() : drive.node_name, Naming::kMay));
+  file.filename = path;
+  file.read_only = drive.read_only.value_or(drive.readonly.value_or(false));
+  file.auto_read_only = drive.auto_read_only.value_or(true);
+  file.direct = cache.direct;
+  file.no_flush = cache.no_flush;
+  file.write_through = !cache.write_cache;
+  file.unmap = has_format_node || Unmaps(drive.discard);
+  file.force_share = drive.force_share.value_or(false);
+  file.detect_zeroes =
+      has_format_node ? DetectZeroes::kOff : drive.detect_zeroes.value_or(DetectZeroes::kOff);
+  file.aio = drive.aio;
+  file.locking = drive.file_locking;
+
+  RawConfig raw;
+  if (has_format_node) {
+    raw.node_name = TRY(NameNode(drive.node_name, Naming::kMay));
+  }
+  raw.read_only = file.read_only;
+  raw.unmap = Unmaps(drive.discard);
+  raw.detect_zeroes = drive.detect_zeroes.value_or(DetectZeroes::kOff);
+  raw.offset = drive.offset.value_or(0);
+  raw.size = drive.size;
+  if (!has_format_node && (drive.offset || drive.size)) {
+    return Fail(Errc::kInvalidArgument, "offset= and size= are format=raw's");
+  }
+
+  const std::shared_ptr<FileNode> protocol = TRY(FileNode::Open(opener_, file));
+  if (!has_format_node) {
+    nodes_[file.node_name] = protocol;
+    return std::shared_ptr<GraphNode>(protocol);
+  }
+  if (format.empty()) {
+    const std::vector<std::byte> start = TRY(protocol->ReadStart(kProbeBytes));
+    if (const std::string_view guessed = GuessFormat(start); guessed != "raw") {
+      TRY(RefuseOtherFormats(guessed, path));
+    }
+    raw.format_guessed = true;
+    Log(LogLevel::kWarning,
+        "the format of {} was not given and looks like raw; the guest may not write another format's "
+        "signature to its "
+        "first sector: say format=raw to lift that",
+        path);
+  }
+  const std::shared_ptr<RawNode> node = TRY(RawNode::Create(raw, protocol));
+  nodes_[file.node_name] = protocol;
+  nodes_[raw.node_name] = node;
+  return std::shared_ptr<GraphNode>(node);
+}
+
+}  // namespace nandu

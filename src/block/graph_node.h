@@ -1,0 +1,50 @@
+// A node as the graph sees it: besides carrying requests it knows who uses it and for what. Control loop,
+// except where BlockNode says any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nandu/block.h>
+
+#include "block/image_lock.h"
+
+namespace nandu {
+
+// One user of a node, by name for sentences: "disk0", "node 'format0'".
+struct NodeUser {
+  std::string name;
+  ImageUse use;
+};
+
+// What the queries of the monitor tell about a node.
+struct NodeInfo {
+  std::string node_name;
+  std::string driver;
+  std::string filename;
+  std::string child;   // node name; empty: none
+  std::string engine;  // "io_uring" or "threads"
+  uint64_t size_bytes = 0;
+  bool read_only = false;
+  bool direct = false;
+  bool no_flush = false;
+  bool write_cache = true;
+  bool detect_zeroes = false;
+  std::vector<std::string> users;
+};
+
+class GraphNode : public BlockNode {
+ public:
+  // Takes the image locks the use needs; kBusy names who is in the way. A name uses a node once.
+  virtual Result<> AddUse(const std::string& user, const ImageUse& use) = 0;
+  virtual void RemoveUse(const std::string& user) = 0;
+  virtual const std::vector<NodeUser>& users() const = 0;
+  virtual bool configured_read_only() const = 0;  // what its options say, whatever the file allows
+  virtual NodeInfo info() const = 0;
+};
+
+// kBusy when `use` and what others do with the node exclude each other.
+Result<> CheckUses(const std::string& node_name, const std::vector<NodeUser>& users, const ImageUse& use);
+
+}  // namespace nandu
