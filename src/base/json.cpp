@@ -82,6 +82,11 @@ class Handler {
     return Count(error);
   }
   bool on_double(double number, json::string_view, json::error_code& error) {
+    if (!std::isfinite(number)) {
+      refusal_ = "a number is too large";
+      error = json::make_error_code(json::error::syntax);
+      return false;
+    }
     stack_.push_double(number);
     return Count(error);
   }
