@@ -42,7 +42,7 @@ std::unique_ptr<ChardevBase> CreateNullChardev(const ChardevContext& context, st
 Result<std::unique_ptr<ChardevBase>> CreateStdioChardev(const ChardevContext& context, std::string id,
                                                         const StdioOptions& options);
 Result<std::unique_ptr<ChardevBase>> CreateFileChardev(const ChardevContext& context, std::string id,
-                                                       const FileOptions& options);
+                                                       const FileChardevOptions& options);
 Result<std::unique_ptr<ChardevBase>> CreatePipeChardev(const ChardevContext& context, std::string id,
                                                        const PipeOptions& options);
 Result<std::unique_ptr<ChardevBase>> CreatePtyChardev(const ChardevContext& context, std::string id);

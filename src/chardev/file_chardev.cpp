@@ -8,7 +8,7 @@
 namespace nandu {
 
 Result<std::unique_ptr<ChardevBase>> CreateFileChardev(const ChardevContext& context, std::string id,
-                                                       const FileOptions& options) {
+                                                       const FileChardevOptions& options) {
   const std::string what = Format("chardev '{}'", id);
   if (options.path.empty()) {
     return Fail(Errc::kInvalidArgument, "{}: a file needs path=", what);

@@ -25,11 +25,11 @@ struct StdioOptions : ChardevCommonOptions {
 };
 BOOST_DESCRIBE_STRUCT(StdioOptions, (ChardevCommonOptions), (signal))
 
-struct FileOptions : ChardevCommonOptions {
+struct FileChardevOptions : ChardevCommonOptions {
   std::string path;
   bool append = false;  // off: the file is emptied first
 };
-BOOST_DESCRIBE_STRUCT(FileOptions, (ChardevCommonOptions), (path, append))
+BOOST_DESCRIBE_STRUCT(FileChardevOptions, (ChardevCommonOptions), (path, append))
 
 struct PipeOptions : ChardevCommonOptions {
   std::string path;  // path.in and path.out when both exist, else path for both directions
