@@ -7,7 +7,8 @@
 
 namespace nandu {
 
-// The candidate with the smallest edit distance, case ignored; empty when none is close enough to be a slip of the keyboard.
+// The candidate with the smallest edit distance, case ignored; empty when none is close enough to be a slip
+// of the keyboard.
 std::string_view Nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 // " (did you mean 'drive'?)" or "" - to end an error sentence with.

@@ -14,7 +14,7 @@
 #include "machine/device_catalog.h"
 #include "machine/help.h"
 #include "machine/machine.h"
-#include "machine/monitors.h"
+#include "qmp/monitors.h"
 #include "sandbox/limits.h"
 
 namespace nandu {

@@ -1,7 +1,6 @@
 #include "machine/host.h"
 
 #include "base/log.h"
-#include "block/block_graph.h"
 #include "machine/run_state.h"
 
 namespace nandu {
@@ -17,6 +16,10 @@ Result<PciBus*> MachineHost::FindPciBus(std::string_view id) {
 
 Result<EventLoop*> MachineHost::FindIoLoop(std::string_view iothread_id) {
   return parts_.backends.iothreads.Find(iothread_id);
+}
+
+Result<std::shared_ptr<BlockNode>> MachineHost::ClaimBlockNode(std::string_view drive, std::string_view user) {
+  return parts_.backends.blocks.Claim(drive, user);
 }
 
 Result<std::shared_ptr<NetBackend>> MachineHost::ClaimNetBackend(std::string_view id, std::string_view user) {

@@ -11,22 +11,22 @@
 
 #include <nandu/device.h>
 
+#include "block/block_graph.h"
 #include "chardev/chardev_set.h"
 #include "machine/iothreads.h"
 #include "machine/lifecycle.h"
 #include "net/netdevs.h"
+#include "sandbox/opener.h"
 
 namespace nandu {
 
-class BlockGraph;
-
 // The backends the configuration named, opened before there is a board.
 struct Backends {
-  explicit Backends(ControlLoop& loop) : chardevs(loop) {}
+  Backends(ControlLoop& loop, Opener& opener) : chardevs(loop, opener), netdevs(opener), blocks(opener) {}
   IoThreads iothreads;
   ChardevSet chardevs;
   NetdevSet netdevs;
-  std::unique_ptr<BlockGraph> blocks;
+  BlockGraph blocks;
 };
 
 class MachineHost final : public DeviceHost {

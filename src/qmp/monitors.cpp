@@ -20,7 +20,8 @@ bool IsShared(const MachineConfig& config, const std::string& id) {
   for (const ChardevConfig& chardev : config.chardevs) {
     if (chardev.id == id) {
       const boost::json::value* mux = chardev.options.values.if_contains("mux");
-      const bool by_option = mux != nullptr && (mux->is_bool() ? mux->as_bool() : ParseSwitch(mux->as_string()).value_or(false));
+      const bool by_option =
+          mux != nullptr && (mux->is_bool() ? mux->as_bool() : ParseSwitch(mux->as_string()).value_or(false));
       return chardev.mux || by_option;
     }
   }
@@ -29,21 +30,26 @@ bool IsShared(const MachineConfig& config, const std::string& id) {
 
 }  // namespace
 
-Monitors::Monitors(Machine& machine) : machine_(machine), server_(VersionInfoOf(machine.version()), RealtimeNs) {}
+Monitors::Monitors(Machine& machine)
+    : machine_(machine), server_(VersionInfoOf(machine.version()), RealtimeNs) {}
 
 Monitors::~Monitors() { machine_.SetEventSink(nullptr); }
 
 Result<std::unique_ptr<Monitors>> Monitors::Create(Machine& machine, const MachineConfig& config) {
   std::unique_ptr<Monitors> monitors(new Monitors(machine));
   BindMachineCommands(monitors->server_.registry(), machine, machine);
-  machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) { server->Emit(name, data); });
+  machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) {
+    server->Emit(name, data);
+  });
   monitors->commands_ = std::make_unique<HumanCommands>(machine, machine);
   for (const MonitorConfig& monitor : config.monitors) {
-    std::shared_ptr<Chardev> chardev = TRY(machine.ClaimChardev(monitor.chardev, monitor.qmp ? "QMP" : "the monitor"));
+    std::shared_ptr<Chardev> chardev =
+        TRY(machine.ClaimChardev(monitor.chardev, monitor.qmp ? "QMP" : "the monitor"));
     if (monitor.qmp) {
       TRY(monitors->server_.AddSession(std::move(chardev), monitor.pretty));
     } else {
-      auto human = std::make_unique<HumanMonitor>(*monitors->commands_, std::move(chardev), IsShared(config, monitor.chardev));
+      auto human = std::make_unique<HumanMonitor>(*monitors->commands_, std::move(chardev),
+                                                  IsShared(config, monitor.chardev));
       TRY(human->Start());
       monitors->humans_.push_back(std::move(human));
     }

@@ -1,4 +1,5 @@
-// The monitors of a VM, as its configuration lists them: QMP sessions on one server, and human monitors. Control loop.
+// The monitors of a VM, as its configuration lists them: QMP sessions on one server, and human monitors.
+// Control loop.
 #pragma once
 
 #include <memory>

@@ -1,0 +1,143 @@
+#include "machine/kvm_board.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "kvm/irqchip_state.h"
+#include "vcpu/cpuid.h"
+#include "vcpu/host_cpu.h"
+
+namespace nandu {
+namespace {
+
+constexpr uint64_t kMostRam = uint64_t{1} << 40;
+
+Result<> CheckRam(uint64_t bytes) {
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (bytes < (uint64_t{1} << 20) || bytes > kMostRam || bytes % page != 0) {
+    return Fail(Errc::kInvalidArgument,
+                "-m: {} bytes of memory cannot be given; between 1 MiB and 1 TiB, a multiple of {} bytes",
+                bytes, page);
+  }
+  return {};
+}
+
+Result<CpuModel> Resolve(const std::string& text, const HostCpu& host) {
+  const CpuRequest request = TRY(ParseCpu(text));
+  return ResolveCpuModel(request, host);
+}
+
+}  // namespace
+
+KvmBoard::KvmBoard() : memory_("memory", UINT64_MAX), ports_("io", 0x10000) {}
+
+KvmBoard::~KvmBoard() {
+  // Threads first; then nobody tells KVM of the mappings that go.
+  vcpus_.reset();
+  memory_.SetBarrier(nullptr);
+  ports_.SetBarrier(nullptr);
+  if (slots_) {
+    memory_.RemoveListener(slots_.get());
+    memory_.RemoveListener(memory_events_.get());
+    ports_.RemoveListener(port_events_.get());
+  }
+}
+
+Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config) {
+  TRY(CheckRam(config.ram_bytes));
+  std::unique_ptr<KvmBoard> board(new KvmBoard());
+  board->kvm_ = TRY(Kvm::Open());
+  const HostCpu host = QueryHostCpu(*board->kvm_);
+  board->cpu_ = TRY(Prefix(Resolve(config.cpu, host), Format("-cpu {}", config.cpu)));
+  for (const std::string& warning : board->cpu_.warnings) {
+    Log(LogLevel::kWarning, "-cpu {}: {}", config.cpu, warning);
+  }
+  TRY(board->CreateVm(config));
+  TRY(board->MapRam(config));
+  TRY(board->CreateVcpus(config, host));
+  return board;
+}
+
+Result<> KvmBoard::CreateVm(const MachineConfig& config) {
+  KvmVm::Options options;
+  options.x2apic_ids = config.smp.max_cpus > 255;
+  vm_ = TRY(KvmVm::Create(*kvm_, options));
+  router_ = TRY(KvmIrqRouter::Create(*vm_));
+  msi_ = std::make_unique<KvmMsiAllocator>(*router_);
+  for (unsigned gsi = 0; gsi < KvmIrqRouter::kPinGsis; ++gsi) {
+    lines_.push_back(std::make_unique<KvmIrqLine>(*vm_, gsi));
+  }
+  slots_ = std::make_unique<KvmMemoryListener>(*vm_);
+  memory_events_ = std::make_unique<KvmIoEventListener>(*vm_, KvmIoEventListener::Bus::kMemory);
+  port_events_ = std::make_unique<KvmIoEventListener>(*vm_, KvmIoEventListener::Bus::kPorts);
+  memory_.AddListener(slots_.get());
+  memory_.AddListener(memory_events_.get());
+  ports_.AddListener(port_events_.get());
+  return {};
+}
+
+Result<> KvmBoard::MapRam(const MachineConfig& config) {
+  map_ = MapMemory(config.ram_bytes);
+  const uint64_t end = MemoryMap::kFourGiB + map_.high_ram_bytes;
+  if (map_.high_ram_bytes != 0 && end > (uint64_t{1} << cpu_.phys_bits)) {
+    return Fail(Errc::kInvalidArgument,
+                "-m: memory would end at {:#x}, and this CPU model has {} bits of physical addresses; give "
+                "it less memory, or -cpu "
+                "{},host-phys-bits=on",
+                end, cpu_.phys_bits, cpu_.name);
+  }
+  RamBlock::Options options;
+  options.mergeable = config.mem_merge;
+  options.in_core_dump = config.dump_guest_core;
+  const std::shared_ptr<RamBlock> block =
+      TRY(RamBlock::CreateAnonymous(config.ram_block_name, config.ram_bytes, options));
+  const AddressSpace::Transaction transaction(memory_);
+  ram_.push_back(TRY(memory_.Map(0, Region::Ram(block, 0, map_.low_ram_bytes))));
+  if (map_.high_ram_bytes != 0) {
+    ram_.push_back(
+        TRY(memory_.Map(MemoryMap::kFourGiB, Region::Ram(block, map_.low_ram_bytes, map_.high_ram_bytes))));
+  }
+  return {};
+}
+
+Result<> KvmBoard::CreateVcpus(const MachineConfig& config, const HostCpu& host) {
+  const SmpConfig& smp = config.smp;
+  topology_ = CpuTopology{smp.sockets, smp.dies, smp.cores, smp.threads};
+  if (smp.cpus > vm_->max_vcpus()) {
+    return Fail(Errc::kInvalidArgument, "-smp: {} vCPUs are more than this host's KVM runs ({})", smp.cpus,
+                vm_->max_vcpus());
+  }
+  vcpus_ = std::make_unique<VcpuSet>(memory_, ports_, static_cast<VcpuObserver&>(*this));
+  for (unsigned index = 0; index < smp.cpus; ++index) {
+    std::unique_ptr<KvmVcpu> kvm = TRY(vm_->CreateVcpu(topology_.ApicId(index)));
+    Vcpu::Config vcpu;
+    vcpu.index = index;
+    vcpu.cpuid = BuildCpuid(cpu_, topology_, host, index);
+    vcpu.msrs = cpu_.msrs;
+    vcpu.mcg_cap = cpu_.mcg_cap;
+    vcpu.tsc_khz = cpu_.tsc_khz;
+    TRY(vcpus_->Add(std::move(kvm), std::move(vcpu)));
+  }
+  memory_.SetBarrier(vcpus_.get());
+  ports_.SetBarrier(vcpus_.get());
+  return {};
+}
+
+Result<> KvmBoard::Reset(const BootRegisters& boot) {
+  TRY(SetIrqchip(*vm_, ResetIrqchip(true)));
+  return vcpus_->ResetAll(boot);
+}
+
+void KvmBoard::RedriveLines() {
+  for (const std::unique_ptr<KvmIrqLine>& line : lines_) {
+    line->Redrive();
+  }
+}
+
+void KvmBoard::OnTripleFault(unsigned /*index*/) { events_.triple_fault(); }
+void KvmBoard::OnInternalError(unsigned index, std::string_view why) {
+  events_.internal_error(Format("vCPU {}: {}", index, why));
+}
+void KvmBoard::OnSystemEvent(unsigned /*index*/, SystemEvent event) { events_.system_event(event); }
+
+}  // namespace nandu

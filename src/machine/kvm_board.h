@@ -1,0 +1,87 @@
+// What a board needs of KVM: the VM with its interrupt controllers, RAM at its place, the address spaces that
+// follow, and the vCPUs. Control thread, apart from what its parts say of themselves.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "kvm/ioevent_listener.h"
+#include "kvm/irq_line.h"
+#include "kvm/irq_router.h"
+#include "kvm/kvm.h"
+#include "kvm/kvm_vm.h"
+#include "kvm/memory_listener.h"
+#include "kvm/msi.h"
+#include "machine/config.h"
+#include "machine/memory_map.h"
+#include "memory/address_space.h"
+#include "state/state.h"
+#include "vcpu/cpu_model.h"
+#include "vcpu/cpu_topology.h"
+#include "vcpu/vcpu_set.h"
+
+namespace nandu {
+
+class KvmBoard final : private VcpuObserver {
+ public:
+  // What the guest did to itself; on the vCPU's thread.
+  struct Events {
+    std::function<void()> triple_fault;
+    std::function<void(std::string_view why)> internal_error;
+    std::function<void(SystemEvent event)> system_event;
+  };
+  static Result<std::unique_ptr<KvmBoard>> Create(const MachineConfig& config);
+  ~KvmBoard() override;
+
+  void SetEvents(Events events) { events_ = std::move(events); }  // before the first vCPU runs
+
+  AddressSpace& memory() { return memory_; }
+  AddressSpace& ports() { return ports_; }
+  KvmVm& vm() { return *vm_; }
+  MsiAllocator& msi() { return *msi_; }
+  IrqLine& gsi(unsigned number) { return *lines_.at(number); }  // 0..23
+  VcpuSet& vcpus() { return *vcpus_; }
+  const MemoryMap& map() const { return map_; }
+  const CpuModel& cpu() const { return cpu_; }
+  const CpuTopology& topology() const { return topology_; }
+
+  // vCPUs paused: interrupt controllers, timer and vCPUs as after power-on; the first vCPU gets `boot`.
+  Result<> Reset(const BootRegisters& boot);
+  void RedriveLines();  // KVM is told the level of every line again
+
+  Result<> Save(const StateWriter& writer) const;  // controllers, clock and every vCPU, paused
+  Result<> Load(const StateReader& reader);
+
+ private:
+  KvmBoard();
+  Result<> CreateVm(const MachineConfig& config);
+  Result<> MapRam(const MachineConfig& config);
+  Result<> CreateVcpus(const MachineConfig& config, const HostCpu& host);
+
+  void OnTripleFault(unsigned index) override;
+  void OnInternalError(unsigned index, std::string_view why) override;
+  void OnSystemEvent(unsigned index, SystemEvent event) override;
+
+  Events events_;
+  std::unique_ptr<Kvm> kvm_;
+  std::unique_ptr<KvmVm> vm_;
+  AddressSpace memory_;
+  AddressSpace ports_;
+  std::unique_ptr<KvmMemoryListener> slots_;
+  std::unique_ptr<KvmIoEventListener> memory_events_;
+  std::unique_ptr<KvmIoEventListener> port_events_;
+  std::unique_ptr<KvmIrqRouter> router_;
+  std::unique_ptr<KvmMsiAllocator> msi_;
+  std::vector<std::unique_ptr<KvmIrqLine>> lines_;
+  MemoryMap map_;
+  CpuModel cpu_;
+  CpuTopology topology_;
+  std::vector<Mapping> ram_;
+  std::unique_ptr<VcpuSet> vcpus_;
+};
+
+}  // namespace nandu

@@ -1,0 +1,37 @@
+// Saving and loading what KVM holds of a VM: the controllers, the clock and every vCPU.
+#include "kvm/irqchip_state.h"
+#include "machine/kvm_board.h"
+
+namespace nandu {
+
+Result<> KvmBoard::Save(const StateWriter& writer) const {
+  const IrqchipState irqchip = TRY(GetIrqchip(*vm_));
+  writer.Child("irqchip").Put(irqchip);
+  GuestClockState clock;
+  clock.ns = TRY(vm_->GetClock());
+  writer.Child("kvmclock").Put(clock);
+  for (size_t index = 0; index < vcpus_->size(); ++index) {
+    const VcpuState state = TRY(vcpus_->at(index).Save());
+    writer.Child(Format("cpu{}", index)).Put(state);
+  }
+  return {};
+}
+
+Result<> KvmBoard::Load(const StateReader& reader) {
+  // Everything is read and checked before KVM is told of anything.
+  const IrqchipState irqchip = TRY(reader.Child("irqchip").Get<IrqchipState>());
+  const GuestClockState clock = TRY(reader.Child("kvmclock").Get<GuestClockState>());
+  std::vector<VcpuState> states;
+  for (size_t index = 0; index < vcpus_->size(); ++index) {
+    states.push_back(TRY(reader.Child(Format("cpu{}", index)).Get<VcpuState>()));
+  }
+  TRY(SetIrqchip(*vm_, irqchip));
+  for (size_t index = 0; index < states.size(); ++index) {
+    TRY(vcpus_->at(index).Load(states[index], LoadKind::kFresh));
+  }
+  TRY(vm_->SetClock(clock.ns));
+  RedriveLines();
+  return {};
+}
+
+}  // namespace nandu
