@@ -47,7 +47,8 @@ const TypeInfo* OptionsOf() {
 }
 
 constexpr std::array kBackends = {
-    ChardevBackend{"file", "write to a file", OptionsOf<FileChardevOptions>, Create<FileChardevOptions, CreateFileChardev>},
+    ChardevBackend{"file", "write to a file", OptionsOf<FileChardevOptions>,
+                   Create<FileChardevOptions, CreateFileChardev>},
     ChardevBackend{"null", "drop everything", OptionsOf<NullOptions>, Create<NullOptions, MakeNull>},
     ChardevBackend{"pipe", "a FIFO, or a pair of them", OptionsOf<PipeOptions>,
                    Create<PipeOptions, CreatePipeChardev>},

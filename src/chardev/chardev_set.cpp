@@ -9,6 +9,8 @@
 namespace nandu {
 
 ChardevSet::ChardevSet(ControlLoop& loop, Opener& opener) : context_{loop, opener} {}
+ChardevSet::ChardevSet(ControlLoop& loop)
+    : own_opener_(CreateInProcessOpener()), context_{loop, *own_opener_} {}
 ChardevSet::~ChardevSet() = default;
 
 Result<> ChardevSet::Add(std::string_view backend, const std::string& id,

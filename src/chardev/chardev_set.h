@@ -38,7 +38,8 @@ struct ChardevInfo {
 class ChardevSet {
  public:
   ChardevSet(ControlLoop& loop, Opener& opener);
-  ~ChardevSet();  // after everybody who claimed one
+  explicit ChardevSet(ControlLoop& loop);  // opens with this process's own rights
+  ~ChardevSet();                           // after everybody who claimed one
   ChardevSet(const ChardevSet&) = delete;
   ChardevSet& operator=(const ChardevSet&) = delete;
 
@@ -67,6 +68,7 @@ class ChardevSet {
     std::weak_ptr<Chardev> holder;  // without
     std::string user;
   };
+  const std::unique_ptr<Opener> own_opener_;  // null: somebody else's
   const ChardevContext context_;
   UniqueFunction<void()> quit_;
   char escape_key_ = '\x01';

@@ -35,6 +35,7 @@ std::span<const NetdevType> NetdevTypes();  // by name
 class NetdevSet {
  public:
   explicit NetdevSet(Opener& opener) : opener_(opener) {}
+  NetdevSet() : own_opener_(CreateInProcessOpener()), opener_(*own_opener_) {}  // this process's own rights
   NetdevSet(const NetdevSet&) = delete;
   NetdevSet& operator=(const NetdevSet&) = delete;
 
@@ -51,6 +52,7 @@ class NetdevSet {
     std::weak_ptr<NetBackend> holder;
     std::string user;
   };
+  const std::unique_ptr<Opener> own_opener_;  // null: somebody else's
   Opener& opener_;
   std::map<std::string, Entry> entries_;
 };
