@@ -1,10 +1,10 @@
 #include "kvm/irq_line.h"
 
 #include <errno.h>
-#include <linux/kvm.h>
 #include <sys/ioctl.h>
 
 #include "base/log.h"
+#include "kvm/kvm_abi.h"
 
 namespace nandu {
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <linux/kvm.h>
 #include <vector>
 
 #include <nandu/irq.h>
@@ -11,6 +10,7 @@
 #include "base/counter.h"
 #include "base/result.h"
 #include "base/thread_annotations.h"
+#include "kvm/kvm_abi.h"
 #include "kvm/kvm_vm.h"
 
 namespace nandu {

@@ -5,7 +5,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <linux/kvm.h>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "base/result.h"
 #include "base/thread_annotations.h"
 #include "base/unique_fd.h"
+#include "kvm/kvm_abi.h"
 
 namespace nandu {
 

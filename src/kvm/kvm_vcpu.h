@@ -4,12 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <linux/kvm.h>
 #include <memory>
 #include <span>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "kvm/kvm_abi.h"
 
 namespace nandu {
 

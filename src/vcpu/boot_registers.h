@@ -5,9 +5,10 @@
 #pragma once
 
 #include <cstdint>
-#include <linux/kvm.h>
 #include <utility>
 #include <vector>
+
+#include "kvm/kvm_abi.h"
 
 namespace nandu {
 

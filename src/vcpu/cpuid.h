@@ -3,9 +3,9 @@
 // Documentation/virt/kvm/x86/cpuid.rst.
 #pragma once
 
-#include <linux/kvm.h>
 #include <vector>
 
+#include "kvm/kvm_abi.h"
 #include "vcpu/cpu_model.h"
 #include "vcpu/cpu_topology.h"
 

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <linux/kvm.h>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kvm/kvm.h"
+#include "kvm/kvm_abi.h"
 #include "vcpu/cpu_features.h"
 
 namespace nandu {

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <linux/kvm.h>
 #include <span>
 #include <vector>
 
 #include "kvm/kvm.h"
+#include "kvm/kvm_abi.h"
 #include "kvm/kvm_vcpu.h"
 
 namespace nandu {
