@@ -53,7 +53,7 @@ struct RequeuedChains {
   std::vector<ParkedChain> parked;
 };
 
-// Calls from a device up to its transport. Any thread, but never from inside a call of the transport.
+// Calls from a device up to its transport. Any thread.
 class VirtioTransport {
  public:
   VirtioTransport() = default;
