@@ -72,18 +72,28 @@ class Handler {
     stack_.push_string(part);
     return Count(error);
   }
-  bool on_number_part(json::string_view, json::error_code&) { return true; }
+  bool on_number_part(json::string_view part, json::error_code&) {
+    number_.append(part.data(), part.size());
+    return true;
+  }
   bool on_int64(int64_t number, json::string_view, json::error_code& error) {
+    number_.clear();
     stack_.push_int64(number);
     return Count(error);
   }
   bool on_uint64(uint64_t number, json::string_view, json::error_code& error) {
+    number_.clear();
     stack_.push_uint64(number);
     return Count(error);
   }
-  bool on_double(double number, json::string_view, json::error_code& error) {
-    if (!std::isfinite(number)) {
-      refusal_ = "a number is too large";
+  bool on_double(double number, json::string_view part, json::error_code& error) {
+    // Boost.JSON 1.81 rounds long numbers wrongly, and a saved double must come back as it was.
+    number_.append(part.data(), part.size());
+    const auto [end, failure] = std::from_chars(number_.data(), number_.data() + number_.size(), number);
+    const bool whole = failure == std::errc() && end == number_.data() + number_.size();
+    number_.clear();
+    if (!whole || !std::isfinite(number)) {
+      refusal_ = "a number is too large or too small";
       error = json::make_error_code(json::error::syntax);
       return false;
     }
@@ -115,6 +125,7 @@ class Handler {
   json::value_stack stack_;
   std::vector<std::unordered_set<std::string>> keys_;
   std::string key_;
+  std::string number_;
   std::string refusal_;
   size_t left_;
 };

@@ -69,6 +69,13 @@ TEST(JsonText, WhatIsNoUtf8IsReplaced) {
   EXPECT_EQ(JsonText("\xf4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");  // above U+10FFFF
 }
 
+TEST(JsonText, DoublesComeBackToTheLastBit) {
+  for (const double number :
+       {0.1, 1.0 / 3, 6.6666666666666661e59, 5e-324, 1.7976931348623157e308, -2.2250738585072014e-308}) {
+    EXPECT_EQ(ParseJson(JsonText(number))->as_double(), number);
+  }
+}
+
 TEST(JsonText, DoublesComeBackAsDoubles) {
   EXPECT_EQ(RoundTrip("[1.0, 0.1, 1e300, -0.0]"), "[1.0, 0.1, 1e+300, -0.0]");
   EXPECT_EQ(JsonText(std::numeric_limits<double>::infinity()), "null");
