@@ -21,6 +21,7 @@
 
 #include "block/graph_node.h"
 #include "block/options.h"
+#include "loop/control_loop.h"
 #include "sandbox/opener.h"
 
 namespace nandu {
@@ -47,6 +48,9 @@ class BlockGraph {
                                            Sharing sharing = Sharing::kAlone);
   bool Has(std::string_view name) const { return Find(name) != nullptr; }
   std::vector<NodeInfo> Nodes() const;  // in the order of their names
+
+  // Every image to stable storage, on a worker; `done` on the control loop with the first error.
+  void Flush(ControlLoop& loop, UniqueFunction<void(Result<>)> done) const;
 
   // Hand-over of all images to another process and back: see BlockNode.
   Result<> ReleaseImages();

@@ -192,9 +192,7 @@ Result<> FileNode::HoldLocks() {
 }
 
 Result<> FileNode::ReleaseImage() {
-  if (!file_->read_only && !file_->no_flush && ::fdatasync(file_->fd.get()) != 0) {
-    return FailErrno(errno, "cannot flush {}", config_.filename);
-  }
+  TRY(FlushImage());
   if (lock_) {
     TRY(lock_->Hold({}));
   }
@@ -207,6 +205,13 @@ Result<> FileNode::ClaimImage() {
   Result<> held = HoldLocks();
   released_ = !held;
   return held;
+}
+
+Result<> FileNode::FlushImage() {
+  if (!file_->read_only && !file_->no_flush && ::fdatasync(file_->fd.get()) != 0) {
+    return FailErrno(errno, "cannot flush {}", config_.filename);
+  }
+  return {};
 }
 
 NodeInfo FileNode::info() const {

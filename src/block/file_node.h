@@ -60,6 +60,7 @@ class FileNode final : public GraphNode {
   const std::vector<NodeUser>& users() const override { return users_; }
   bool configured_read_only() const override { return config_.read_only; }
   NodeInfo info() const override;
+  Result<> FlushImage() override;
 
  private:
   FileNode(Opener& opener, FileConfig config);

@@ -42,6 +42,7 @@ class RawNode final : public GraphNode {
   const std::vector<NodeUser>& users() const override { return users_; }
   bool configured_read_only() const override { return config_.read_only || child_->configured_read_only(); }
   NodeInfo info() const override;
+  Result<> FlushImage() override { return child_->FlushImage(); }
 
  private:
   RawNode(const RawConfig& config, std::shared_ptr<GraphNode> child, uint64_t size_bytes);
