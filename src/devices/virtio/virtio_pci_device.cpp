@@ -101,7 +101,12 @@ Result<> VirtioPciDevice::Build(const VirtioPciTraits& traits, MsiAllocator& msi
   return {};
 }
 
-VirtioPciDevice::~VirtioPciDevice() { bus_.Detach(function_); }
+VirtioPciDevice::~VirtioPciDevice() {
+  // Off the bus before the transport goes: its registers answer no more.
+  if (bus_.FindFunction(function_.devfn()) == &function_) {
+    bus_.Detach(function_);
+  }
+}
 
 std::string VirtioPciDevice::StatePath() const { return bus_.StatePath() + "/" + function_.StateName(); }
 
