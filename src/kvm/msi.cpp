@@ -94,24 +94,20 @@ class KvmMsiVector final : public MsiVector {
 }  // namespace
 
 Result<std::unique_ptr<MsiVector>> KvmMsiAllocator::Allocate() {
-  const bool irqfds = router_.vm().has(KVM_CAP_IRQFD);
   std::optional<uint32_t> gsi;
-  if (irqfds) {
+  UniqueFd fd;
+  if (router_.vm().has(KVM_CAP_IRQFD)) {
+    fd.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));  // none when this process may open no more files
+  }
+  if (fd) {
     if (const Result<uint32_t> reserved = router_.ReserveMsi(); reserved) {
       gsi = *reserved;
+    } else {
+      fd.Reset();
     }
   }
   if (!gsi && !router_.vm().has(KVM_CAP_SIGNAL_MSI)) {
     return Fail(Errc::kBusy, "this VM has no interrupt route left; use fewer queues or devices");
-  }
-  UniqueFd fd;
-  if (gsi) {
-    fd.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!fd) {
-      const int error = errno;
-      router_.ReleaseMsi(*gsi);
-      return FailErrno(error, "cannot create an eventfd for an interrupt");
-    }
   }
   return std::make_unique<KvmMsiVector>(router_, counters_, std::move(fd), gsi);
 }
