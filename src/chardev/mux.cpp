@@ -108,12 +108,12 @@ class Mux::Port final : public Chardev {
   std::string waiting_;
 };
 
-Mux::Mux(std::shared_ptr<ChardevBase> base, UniqueFunction<void()> quit, char escape_key)
+Mux::Mux(std::shared_ptr<Chardev> base, UniqueFunction<void()> quit, char escape_key)
     : base_(std::move(base)), quit_(std::move(quit)), escape_key_(escape_key), start_ns_(MonotonicNs()) {}
 
 Mux::~Mux() { base_->Detach(); }
 
-Result<std::shared_ptr<Mux>> Mux::Create(std::shared_ptr<ChardevBase> base, UniqueFunction<void()> quit,
+Result<std::shared_ptr<Mux>> Mux::Create(std::shared_ptr<Chardev> base, UniqueFunction<void()> quit,
                                          char escape_key) {
   const std::shared_ptr<Mux> mux(new Mux(std::move(base), std::move(quit), escape_key));
   TRY(mux->Start());
@@ -271,6 +271,7 @@ void Mux::SetFocus(Port* port) {
     return;
   }
   if (focus_ != nullptr) {
+    focus_->Deliver();  // what was typed before the switch
     focus_->TellFocus(false);
   }
   focus_ = port;

@@ -10,15 +10,15 @@
 
 #include <nandu/chardev.h>
 
+#include "base/result.h"
 #include "base/unique_function.h"
-#include "chardev/chardev_base.h"
 
 namespace nandu {
 
 class Mux : public std::enable_shared_from_this<Mux> {
  public:
   // `quit` runs on Ctrl-a x. `base` is the backend; the mux is its only front end.
-  static Result<std::shared_ptr<Mux>> Create(std::shared_ptr<ChardevBase> base, UniqueFunction<void()> quit,
+  static Result<std::shared_ptr<Mux>> Create(std::shared_ptr<Chardev> base, UniqueFunction<void()> quit,
                                              char escape_key = '\x01');
   ~Mux();
   // A place for one more front end; the first one that attaches is in focus. The port keeps the mux alive.
@@ -27,7 +27,7 @@ class Mux : public std::enable_shared_from_this<Mux> {
 
  private:
   class Port;
-  Mux(std::shared_ptr<ChardevBase> base, UniqueFunction<void()> quit, char escape_key);
+  Mux(std::shared_ptr<Chardev> base, UniqueFunction<void()> quit, char escape_key);
   Result<> Start();
 
   size_t Write(std::span<const std::byte> bytes);
@@ -43,7 +43,7 @@ class Mux : public std::enable_shared_from_this<Mux> {
   void NextFocus();
   std::string Timestamp() const;
 
-  const std::shared_ptr<ChardevBase> base_;
+  const std::shared_ptr<Chardev> base_;
   const UniqueFunction<void()> quit_;
   const char escape_key_;
   const int64_t start_ns_;

@@ -82,7 +82,7 @@ std::string SocketChardev::filename() const {
   return peer.empty() ? text : Format("{} <-> {}", text, peer);
 }
 
-bool SocketChardev::waits_for_client() const { return config_.wait && !had_client_; }
+bool SocketChardev::waits_for_client() const { return config_.wait && clients_ == 0; }
 
 void SocketChardev::NotifyFirstClient(UniqueFunction<void()> on_client) {
   if (waits_for_client()) {
@@ -115,6 +115,15 @@ void SocketChardev::CancelWritable() {
   if (stream_) {
     stream_->CancelWritable();
   }
+}
+
+// From the loop: the front end may be in the middle of what this client sent.
+void SocketChardev::DropPeer() {
+  PostSafely([this, client = clients_] {
+    if (client == clients_) {
+      ClientLeft();
+    }
+  });
 }
 
 // ---- server ----
@@ -216,7 +225,7 @@ void SocketChardev::UseClient(UniqueFd client) {
                                          },
                                      .input_ended = [this] { ClientLeft(); },
                                      .output_broken = [this] { ClientLeft(); }});
-  had_client_ = true;
+  ++clients_;
   SetConnected(true);
   InputWanted();
   if (UniqueFunction<void()> on_client = std::exchange(on_first_client_, nullptr)) {

@@ -35,6 +35,7 @@ class SocketChardev final : public ChardevBase {
   bool waits_for_client() const override;
   void NotifyFirstClient(UniqueFunction<void()> on_client) override;
   void NotifyWritable(UniqueFunction<void()> on_writable) override;
+  void DropPeer() override;
 
  protected:
   size_t WriteBytes(std::span<const std::byte> bytes) override;
@@ -61,7 +62,7 @@ class SocketChardev final : public ChardevBase {
   std::optional<FdStream> stream_;           // while connected
   std::unique_ptr<HostTimer> timer_;         // reconnect, accept again, or look for a hangup
   UniqueFunction<void()> on_first_client_;
-  bool had_client_ = false;
+  uint64_t clients_ = 0;  // served so far
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
