@@ -61,8 +61,8 @@ TEST_F(PolicyChannelTest, ZeroesKeepTheirBlocksUnlessUnmapIsOn) {
   policy_.unmap = true;
   Serve(unmapped);
 
-  EXPECT_EQ(disk_.served(),
-            (std::vector<Served>{{Op::kWriteZeroes, 0, 4096, false, false}, {Op::kWriteZeroes, 0, 4096, false, true}}));
+  EXPECT_EQ(disk_.served(), (std::vector<Served>{{Op::kWriteZeroes, 0, 4096, false, false},
+                                                 {Op::kWriteZeroes, 0, 4096, false, true}}));
 }
 
 TEST_F(PolicyChannelTest, DetectedZeroesBecomeWriteZeroes) {
