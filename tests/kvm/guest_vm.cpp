@@ -1,6 +1,9 @@
 #include "guest_vm.h"
 
 #include <cstring>
+#include <ostream>
+
+#include "base/format.h"
 
 namespace nandu {
 namespace {
@@ -20,6 +23,11 @@ constexpr uint64_t kCode64Descriptor = 0x00af9b000000ffff;
 constexpr uint64_t kData64Descriptor = 0x00cf93000000ffff;
 
 }  // namespace
+
+void PrintTo(const IoAccess& access, std::ostream* out) {
+  *out << Format("{} {:#x}+{} {:#x}", access.write ? "write" : "read", access.offset, access.size,
+                 access.value);
+}
 
 uint64_t Recorder::Read(uint64_t offset, unsigned size) {
   IoAccess access{false, offset, size, 0};

@@ -75,6 +75,7 @@ struct IoAccess {
   uint64_t value = 0;
   bool operator==(const IoAccess&) const = default;
 };
+void PrintTo(const IoAccess& access, std::ostream* out);  // for GoogleTest's messages
 
 // Registers that remember every access, in order. `on_write` may answer a parked exit; `on_read` gives the
 // value.
