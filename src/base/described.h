@@ -7,8 +7,7 @@
 //     bool read_only = false;                         // on the wire "read-only"
 //   };
 //   BOOST_DESCRIBE_STRUCT(DriveOptions, (), (filename, size_limit, read_only))
-//   Result<> Validate(const DriveOptions& options);   // optional; found by ADL, called once the struct is
-//   filled
+//   Result<> Validate(const DriveOptions& options);   // optional, found by ADL: runs once the struct is filled
 //
 // TypeOf<T>() is the type-erased description, made on first use; described.cpp holds the one walker over it,
 // so a struct costs a table and no parser of its own. Describe stops at 52 members: split larger structs by
@@ -24,13 +23,11 @@
 // Types: bool, integers (range-checked), double, std::string (no NUL inside), described enums and structs,
 // std::optional and std::unique_ptr (absent when empty), std::vector, std::array, std::vector<std::byte> and
 // std::array<std::byte, N> (base64 text), boost::json::value (anything), std::monostate (null), and
-//   std::variant<A, B>          tagged union of described structs: one object whose "type" member selects the
-//   branch; each branch says its
-//                               value by `constexpr std::string_view TagValue(const A*)`
-//   Tagged<"driver", A, B>      the same with another tag
-//   OneOf<std::string, A>       untagged: the JSON kind selects
-//   Flat<T>                     a struct or tagged union whose members stand among those of the struct around
-//   it
+//   std::variant<A, B>      tagged union of described structs: one object whose "type" member selects the
+//                           branch; each says its value by `constexpr std::string_view TagValue(const A*)`
+//   Tagged<"driver", A, B>  the same with another tag
+//   OneOf<std::string, A>   untagged: the JSON kind selects
+//   Flat<T>                 a struct or tagged union whose members stand among those of the struct around it
 // WireNames, TagValue and Validate must be declared before the first TypeOf of the type.
 #pragma once
 
