@@ -7,7 +7,7 @@
 //     bool read_only = false;                         // on the wire "read-only"
 //   };
 //   BOOST_DESCRIBE_STRUCT(DriveOptions, (), (filename, size_limit, read_only))
-//   Result<> Validate(const DriveOptions& options);   // optional, found by ADL: runs once the struct is filled
+//   Result<> Validate(const DriveOptions& options); // optional, found by ADL: runs once it is filled
 //
 // TypeOf<T>() is the type-erased description, made on first use; described.cpp holds the one walker over it,
 // so a struct costs a table and no parser of its own. Describe stops at 52 members: split larger structs by
