@@ -58,6 +58,17 @@ class Device {
   virtual Result<> Load(const StateReader& reader) = 0;        // only while quiesced; validates before it changes anything
 };
 
+// A bus that a device makes for other devices of the command line (virtio-serial for virtconsole). Control thread.
+class DeviceBus {
+ public:
+  DeviceBus() = default;
+  DeviceBus(const DeviceBus&) = delete;
+  DeviceBus& operator=(const DeviceBus&) = delete;
+  virtual ~DeviceBus() = default;
+  virtual std::string_view kind() const = 0;      // "virtio-serial-bus"; says what it may be cast to
+  virtual const std::string& bus_id() const = 0;  // "serial0.0": what bus= names
+};
+
 // What a factory may use of the machine.
 class DeviceHost {
  public:
@@ -82,6 +93,22 @@ class DeviceHost {
   virtual void RequestReset(std::string_view cause) = 0;                    // any thread: "guest-reset"
   virtual void RequestShutdown(std::string_view cause) = 0;                 // any thread: "guest-shutdown"
   virtual void RequestExit(int status) = 0;                                 // any thread: isa-debug-exit
+
+  // Buses of devices. Whoever offers one withdraws it before it goes, and outlives the devices on it.
+  void OfferBus(DeviceBus& bus) { buses_.push_back(&bus); }
+  void WithdrawBus(const DeviceBus& bus) { std::erase(buses_, &bus); }
+  // Of a kind, by id; an empty id: the first of that kind. Null when there is none.
+  DeviceBus* FindBus(std::string_view kind, std::string_view id) const {
+    for (DeviceBus* bus : buses_) {
+      if (bus->kind() == kind && (id.empty() || bus->bus_id() == id)) {
+        return bus;
+      }
+    }
+    return nullptr;
+  }
+
+ private:
+  std::vector<DeviceBus*> buses_;
 };
 
 // One -device, parsed: everything but driver and id, as a JSON object with the property names as the user wrote them.
