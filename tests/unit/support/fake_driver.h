@@ -19,7 +19,7 @@
 #include "base/unique_fd.h"
 #include "devices/virtio/virtqueue.h"
 #include "support/fake_guest.h"
-#include "support/fake_ring.h"
+#include "support/driver_ring.h"
 
 namespace nandu {
 
@@ -44,7 +44,7 @@ class FakeNotifier final : public QueueNotifier {
 
 class FakeDriver {
  public:
-  explicit FakeDriver(const FakeRing::Options& options, uint64_t memory_bytes = uint64_t{16} << 20)
+  explicit FakeDriver(const DriverRing::Options& options, uint64_t memory_bytes = uint64_t{16} << 20)
       : guest_(memory_bytes), ring_(guest_, options), kick_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
   // The device's side; again after a save, with where it stood.
@@ -53,8 +53,8 @@ class FakeDriver {
   }
 
   FakeGuest& guest() { return guest_; }
-  FakeRing& ring() { return ring_; }
-  FakeRing::Request Chain() {
+  DriverRing& ring() { return ring_; }
+  DriverRing::Request Chain() {
     return ring_.Chain();
   }
   std::optional<Used> NextUsed() { return ring_.NextUsed(); }
@@ -69,7 +69,7 @@ class FakeDriver {
 
  private:
   FakeGuest guest_;
-  FakeRing ring_;
+  DriverRing ring_;
   FakeNotifier notifier_;
   QueueCounters counters_;
   UniqueFd kick_;

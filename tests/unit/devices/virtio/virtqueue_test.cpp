@@ -20,8 +20,8 @@ std::string Text(std::span<const iovec> vecs) {
 
 class VirtqueueTest : public testing::TestWithParam<bool> {
  protected:
-  FakeRing::Options Options(uint16_t size = 8) const { return {.size = size, .packed = GetParam()}; }
-  FakeRing::Options WithEvents(uint16_t size = 8) const {
+  DriverRing::Options Options(uint16_t size = 8) const { return {.size = size, .packed = GetParam()}; }
+  DriverRing::Options WithEvents(uint16_t size = 8) const {
     return {.size = size, .packed = GetParam(), .event_index = true};
   }
 };

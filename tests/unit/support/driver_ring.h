@@ -72,7 +72,7 @@ inline std::vector<Malformed> AllMalformed(bool packed) {
   return all;
 }
 
-class FakeRing {
+class DriverRing {
  public:
   struct Options {
     uint16_t size = 8;
@@ -81,11 +81,15 @@ class FakeRing {
     bool indirect = true;
   };
 
-  FakeRing(FakeGuest& guest, const Options& options) : guest_(guest), options_(options) {
+  enum class Layout : uint8_t { kModern, kLegacy };  // legacy: one piece, as virtio 1.2, 2.7.2 lays it out
+
+  DriverRing(FakeGuest& guest, const Options& options, Layout layout = Layout::kModern)
+      : guest_(guest), options_(options) {
     const uint16_t size = options.size;
     config_.size = size;
     config_.descriptors = guest.Allocate(SplitDescBytes(size), 4096);
-    config_.driver = guest.Allocate(options.packed ? 4 : SplitAvailBytes(size), 4096);
+    config_.driver =
+        guest.Allocate(options.packed ? 4 : SplitAvailBytes(size), layout == Layout::kLegacy ? 2 : 4096);
     config_.device = guest.Allocate(options.packed ? 4 : SplitUsedBytes(size), 4096);
     for (uint16_t i = 0; i < size; ++i) {
       free_.push_back(i);
@@ -102,7 +106,7 @@ class FakeRing {
   // ---- sending ----
   class Request {
    public:
-    explicit Request(FakeRing& ring) : ring_(ring) {}
+    explicit Request(DriverRing& ring) : ring_(ring) {}
     Request& Readable(std::string_view text) {
       return At(ring_.guest_.Put(text), static_cast<uint32_t>(text.size()), 0);
     }
@@ -129,7 +133,7 @@ class FakeRing {
     }  // without making it available: for batches
 
    private:
-    FakeRing& ring_;
+    DriverRing& ring_;
     std::vector<RingDescriptor> buffers_;
     bool indirect_ = false;
   };
