@@ -94,6 +94,16 @@ class DeviceHost {
   virtual void RequestShutdown(std::string_view cause) = 0;                 // any thread: "guest-shutdown"
   virtual void RequestExit(int status) = 0;                                 // any thread: isa-debug-exit
 
+  // Served by a machine; what a host without them answers stands here.
+  virtual unsigned vcpu_count() const { return 1; }
+  // A request failed under a stop policy and waits in its device: the VM stops with run state io-error and the request is tried again on
+  // cont. False: this host cannot stop, the error goes to the guest. Any thread.
+  virtual bool IoErrorStop(std::string_view /*device*/, std::string_view /*node*/, bool /*is_read*/, bool /*no_space*/) { return false; }
+  // share-rw=on: a node that several devices may write.
+  virtual Result<std::shared_ptr<BlockNode>> ClaimSharedBlockNode(std::string_view drive, std::string_view /*user*/) {
+    return Fail(Errc::kUnsupported, "drive '{}' cannot be shared here; leave share-rw out", drive);
+  }
+
   // Buses of devices. Whoever offers one withdraws it before it goes, and outlives the devices on it.
   void OfferBus(DeviceBus& bus) { buses_.push_back(&bus); }
   void WithdrawBus(const DeviceBus& bus) { std::erase(buses_, &bus); }
