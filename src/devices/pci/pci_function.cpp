@@ -245,8 +245,10 @@ void PciFunction::Reset() {
 
 ExitDone PciFunction::ResetByGuest() {
   Reset();
-  return impl_->reset_hook ? impl_->reset_hook() : ExitDone::Done();
+  return RunResetHook();
 }
+
+ExitDone PciFunction::RunResetHook() { return impl_->reset_hook ? impl_->reset_hook() : ExitDone::Done(); }
 
 uint8_t PciFunction::FindCapability(uint8_t id) const {
   const MutexLock lock(impl_->mutex);

@@ -136,6 +136,7 @@ class PciFunction {
   friend class PciBus;
   struct Impl;
   void SetSecondary(PciBus* bus);
+  ExitDone RunResetHook();
   void AttachTo(PciBus& bus, uint8_t devfn);  // maps its BARs, disabled
   void DetachFromBus();
   void UpdateBars(std::span<const PciForwarding> path);  // within a transaction

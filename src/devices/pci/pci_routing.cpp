@@ -122,10 +122,11 @@ void PciBus::Reset() {
 }
 
 ExitDone PciBus::ResetByGuest() {
-  const AddressSpace::Transaction transaction;
+  Reset();
+  // The devices are asked with no lock held: they take their own.
   std::vector<std::shared_ptr<ParkedExit>> tokens;
   ForEachFunction([&tokens](PciBus&, PciFunction& function) {
-    if (const ExitDone done = function.ResetByGuest(); done.token() != nullptr) {
+    if (const ExitDone done = function.RunResetHook(); done.token() != nullptr) {
       tokens.push_back(done.token());
     }
   });
