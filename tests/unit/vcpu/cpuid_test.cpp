@@ -1,0 +1,112 @@
+// CPUID must be what QEMU's guests see, leaf by leaf.
+#include "vcpu/cpuid.h"
+
+#include <array>
+#include <gtest/gtest.h>
+#include <map>
+#include <span>
+
+#include "known_host.h"
+
+namespace nandu {
+namespace {
+
+using Leaves = std::map<std::pair<uint32_t, uint32_t>, std::array<uint32_t, 4>>;
+
+constexpr uint32_t kTscKhz = 0x27ac3e;
+
+Leaves Built(std::string_view cpu, const CpuTopology& topology, unsigned index) {
+  const HostCpu host = KnownHost();
+  const Result<CpuRequest> request = ParseCpu(cpu);
+  const Result<CpuModel> model = ResolveCpuModel(request.value(), host);
+  Leaves leaves;
+  for (const kvm_cpuid_entry2& entry : BuildCpuid(model.value(), topology, host, index, kTscKhz)) {
+    leaves[{entry.function, entry.index}] = {entry.eax, entry.ebx, entry.ecx, entry.edx};
+  }
+  return leaves;
+}
+
+Leaves Observed(std::span<const qemu::Leaf> observed) {
+  Leaves leaves;
+  for (const qemu::Leaf& leaf : observed) {
+    leaves[{leaf.function, leaf.index}] = {leaf.eax, leaf.ebx, leaf.ecx, leaf.edx};
+  }
+  return leaves;
+}
+
+TEST(Cpuid, HostModelIsQemus) { EXPECT_EQ(Built("host", {}, 0), Observed(qemu::kHost)); }
+
+TEST(Cpuid, SocketsCoresAndThreadsAreQemus) {
+  EXPECT_EQ(Built("host", {.sockets = 2, .dies = 1, .cores = 2, .threads = 2}, 5),
+            Observed(qemu::kHostSockets));
+}
+
+TEST(Cpuid, DiesAreQemus) {
+  EXPECT_EQ(Built("host", {.sockets = 1, .dies = 2, .cores = 3, .threads = 2}, 11),
+            Observed(qemu::kHostDies));
+}
+
+TEST(Cpuid, Qemu64IsQemus) { EXPECT_EQ(Built("qemu64", {}, 0), Observed(qemu::kQemu64)); }
+
+TEST(Cpuid, AmdTopologyIsQemus) {
+  EXPECT_EQ(Built("qemu64,vendor=AuthenticAMD,+topoext,xlevel=0x8000001e,model-id=Foo "
+                  "Bar,family=23,model=49,stepping=2",
+                  {.sockets = 2, .dies = 2, .cores = 3, .threads = 1}, 11),
+            Observed(qemu::kAmdTopology));
+}
+
+TEST(Cpuid, AmdThreadsWithoutL3AreQemus) {
+  EXPECT_EQ(Built("host,vendor=AuthenticAMD,+topoext,xlevel=0x8000001e,l3-cache=off",
+                  {.sockets = 1, .dies = 1, .cores = 2, .threads = 2}, 3),
+            Observed(qemu::kAmdThreads));
+}
+
+TEST(Cpuid, HiddenHypervisorAndPhysBitsAreQemus) {
+  EXPECT_EQ(Built("host,host-phys-bits=off,phys-bits=42,kvm=off,-hypervisor,l3-cache=off", {}, 0),
+            Observed(qemu::kHidden));
+}
+
+TEST(Cpuid, NotMigratableShowsEverythingAndTheFrequencies) {
+  EXPECT_EQ(
+      Built("max,migratable=off,pmu=on,level=0xa", {.sockets = 1, .dies = 1, .cores = 2, .threads = 1}, 1),
+      Observed(qemu::kNotMigratable));
+}
+
+TEST(Cpuid, KvmHintsAreQemus) {
+  EXPECT_EQ(Built("qemu64,kvm-hint-dedicated=on,+kvm-poll-control",
+                  {.sockets = 1, .dies = 2, .cores = 1, .threads = 1}, 1),
+            Observed(qemu::kHints));
+}
+
+TEST(Cpuid, PlusAndMinusAreQemus) {
+  EXPECT_EQ(Built("qemu64,-x2apic,+tsc-deadline,sse3=off,kvmclock=off,+rdseed", {}, 0),
+            Observed(qemu::kSigns));
+}
+
+TEST(Cpuid, ExtendedStateCountsTheComponentsTheModelHas) {
+  HostCpu host = KnownHost();
+  for (kvm_cpuid_entry2& entry : host.supported) {
+    if (entry.function == 1) {
+      entry.ecx |= 1U << 26 | 1U << 28;  // XSAVE, AVX; AVX-512 stays away
+    }
+  }
+  const CpuModel model = ResolveCpuModel(ParseCpu("host").value(), host).value();
+  const std::vector<kvm_cpuid_entry2> cpuid = BuildCpuid(model, {}, host, 0);
+  EXPECT_EQ(FindCpuid(cpuid, 0xd)->eax, 7U);
+  EXPECT_EQ(FindCpuid(cpuid, 0xd)->ecx, 0x340U);
+  EXPECT_EQ(FindCpuid(cpuid, 0xd, 2)->ebx, 0x240U);
+  EXPECT_EQ(FindCpuid(cpuid, 0xd, 5), nullptr);
+}
+
+TEST(Cpuid, HostCachesAreSharedByNoMoreThanTheDieHas) {
+  HostCpu host = KnownHost();
+  host.caches = {
+      {4, 3, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, 0x3c07c163, 0x3c0003f, 0x77fff, 4, {}}};  // 32 share it
+  const CpuModel model = ResolveCpuModel(ParseCpu("host,host-cache-info=on").value(), host).value();
+  const CpuTopology topology{.sockets = 1, .dies = 1, .cores = 2, .threads = 1};
+  const std::vector<kvm_cpuid_entry2> cpuid = BuildCpuid(model, topology, host, 0);
+  EXPECT_EQ(FindCpuid(cpuid, 4, 3)->eax, 0x04004163U);
+}
+
+}  // namespace
+}  // namespace nandu
