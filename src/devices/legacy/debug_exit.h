@@ -15,7 +15,7 @@ namespace nandu {
 class DebugExit final : public LegacyDevice {
  public:
   struct Options {
-    std::string id;
+    std::string id = {};
     uint16_t io_base = 0x501;
     uint16_t io_bytes = 2;
   };

@@ -18,10 +18,10 @@ class DebugConsole final : public LegacyDevice {
  public:
   static constexpr size_t kQueueBytes = 64 * 1024;
   struct Options {
-    std::string id;
+    std::string id = {};
     uint16_t io_base = 0xe9;
     uint32_t readback = 0xe9;  // what a read answers: how guests find it
-    std::shared_ptr<Chardev> chardev;
+    std::shared_ptr<Chardev> chardev = {};
   };
   static Result<std::unique_ptr<DebugConsole>> Create(DeviceHost& host, Options options);
   ~DebugConsole() override;

@@ -41,10 +41,10 @@ class Hpet final : public LegacyDevice {
  public:
   struct Options {
     // GSI 0..23 as the IOAPIC and the 8259s see them; null where there is none.
-    std::function<IrqLine*(unsigned gsi)> gsi;
+    std::function<IrqLine*(unsigned gsi)> gsi = {};
     // Legacy replacement went on or off: the PIT stops or resumes raising IRQ 0. On a vCPU or the control
     // thread, without a lock.
-    std::function<void(bool on)> legacy_replacement;
+    std::function<void(bool on)> legacy_replacement = {};
   };
   struct Counters {
     Counter ignored_accesses;  // widths and registers that are not there

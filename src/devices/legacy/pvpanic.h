@@ -16,7 +16,7 @@ namespace nandu {
 class PvPanic final : public LegacyDevice, private AcpiContributor {
  public:
   struct Options {
-    std::string id;
+    std::string id = {};
     uint16_t io_base = 0x505;
     uint8_t events = 3;
   };

@@ -17,11 +17,11 @@ class BytePorts;
 class SerialDevice final : public LegacyDevice, private AcpiContributor {
  public:
   struct Options {
-    std::string id;                   // "#serial0" when the user gave none
-    unsigned index = 0;               // 0..3: COM1..COM4
-    std::optional<uint16_t> io_base;  // the index's when absent
-    std::optional<unsigned> irq;
-    std::shared_ptr<Chardev> chardev;  // null: bytes vanish
+    std::string id = {};                   // "#serial0" when the user gave none
+    unsigned index = 0;                    // 0..3: COM1..COM4
+    std::optional<uint16_t> io_base = {};  // the index's when absent
+    std::optional<unsigned> irq = {};
+    std::shared_ptr<Chardev> chardev = {};  // null: bytes vanish
   };
   // Attaches to the chardev and maps the eight ports.
   static Result<std::unique_ptr<SerialDevice>> Create(DeviceHost& host, Options options);

@@ -1,0 +1,112 @@
+// Whatever a guest writes wherever it likes: nothing breaks, every device still answers, and what it saves
+// can be loaded again.
+#include <gtest/gtest.h>
+#include <random>
+
+#include "devices/legacy/hpet.h"
+#include "devices/legacy/i8042.h"
+#include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/legacy_ports.h"
+#include "devices/legacy/rtc.h"
+#include "devices/legacy/serial_device.h"
+#include "devices/pci/pci_bus.h"
+#include "support/fake_memory.h"
+
+namespace nandu {
+namespace {
+
+struct Board {
+  Board() {
+    Hpet::Options options;
+    options.gsi = [this](unsigned gsi) -> IrqLine* { return gsi < 16 ? &host.isa[gsi] : &high.at(gsi - 16); };
+    hpet = Hpet::Create(host, std::move(options)).value();
+    rtc = Rtc::Create(host, hpet->rtc_line(), {}).value();
+    i8042 = I8042::Create(host).value();
+    serial = SerialDevice::Create(host, {.id = "s", .chardev = terminal}).value();
+    std::array<IrqLine*, IrqRouter::kPirqs> lines = {};
+    for (unsigned i = 0; i < IrqRouter::kPirqs; i++) {
+      lines[i] = &high[i];
+    }
+    lpc = Ich9Lpc::Create(host, bus, lines).value();
+    lpc->SetUpAsFirmware();
+  }
+  std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }
+
+  FakeHost host;
+  std::array<FakeIrqLine, 8> high;
+  std::shared_ptr<FakeChardev> terminal = host.AddChardev("t");
+  PciBus bus{RootBus(host)};
+  std::unique_ptr<Hpet> hpet;
+  std::unique_ptr<Rtc> rtc;
+  std::unique_ptr<I8042> i8042;
+  std::unique_ptr<SerialDevice> serial;
+  std::unique_ptr<Ich9Lpc> lpc;
+};
+
+// One access somewhere on the board.
+void Poke(Board& board, std::mt19937& random) {
+  constexpr std::array<uint16_t, 7> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0xcf8};
+  const unsigned size = 1u << random() % 4;
+  const uint64_t value = uint64_t{random()} << 32 | random();
+  const auto port = static_cast<uint16_t>(kPorts[random() % kPorts.size()] + random() % 16);
+  switch (random() % 8) {
+    case 0: board.host.memory.Read(0xfed00000 + random() % 0x400, size); break;
+    case 1: static_cast<void>(board.host.memory.Write(0xfed00000 + random() % 0x400, size, value)); break;
+    case 2: static_cast<void>(board.host.memory.Write(0xfed1c000 + random() % 0x4000, size, value)); break;
+    case 3:
+      static_cast<void>(board.bus.WriteConfig(0, 0xf8, static_cast<uint16_t>(random() % 64 * 4), 4,
+                                              static_cast<uint32_t>(value)));
+      break;
+    case 4: board.host.io.Read(port, size > 4 ? 4 : size); break;
+    case 5:
+      board.terminal->Type("x");
+      board.host.loop.RunReady();
+      break;
+    case 6: board.host.fake_clock.Advance(static_cast<int64_t>(random() % 100'000)); break;
+    default: static_cast<void>(board.host.io.Write(port, size > 4 ? 4 : size, value));
+  }
+}
+
+TEST(Garbage, WhatAGuestWroteCanAlwaysBeSavedAndLoaded) {
+  std::mt19937 random(20240229);  // NOLINT: the same garbage in every run
+  Board board;
+  for (unsigned round = 0; round < 40; round++) {
+    for (unsigned i = 0; i < 1000; i++) {
+      Poke(board, random);
+    }
+    Board copy;
+    for (size_t i = 0; i < board.devices().size(); i++) {
+      Device& from = *board.devices()[i];
+      Device& to = *copy.devices()[i];
+      from.Quiesce([] {});
+      to.Quiesce([] {});
+      const auto bytes = Saved(from);
+      const Result<> loaded = LoadInto(to, bytes);
+      ASSERT_TRUE(loaded) << from.driver() << ": " << loaded.error().message;
+      EXPECT_EQ(Saved(to), bytes) << from.driver();
+      from.Resume();
+    }
+  }
+}
+
+TEST(Garbage, ResetAfterItGivesAFreshBoard) {
+  std::mt19937 random(7);  // NOLINT
+  Board board;
+  for (unsigned i = 0; i < 20'000; i++) {
+    Poke(board, random);
+  }
+  for (Device* const device : board.devices()) {
+    device->Reset();
+  }
+  board.lpc->SetUpAsFirmware();
+  EXPECT_EQ(In(board.host, 0x64), 0x18);
+  EXPECT_EQ(In(board.host, 0x3f8 + 1), 0x00);
+  EXPECT_EQ(board.host.io.Read(0x604, 2), 0u);
+  EXPECT_EQ(board.host.memory.Read(0xfed00010, 8), 0u);
+  for (unsigned irq = 0; irq < 16; irq++) {
+    EXPECT_FALSE(board.host.isa[irq].level()) << irq;
+  }
+}
+
+}  // namespace
+}  // namespace nandu
