@@ -55,6 +55,9 @@ class PackedRing final : public Ring {
         return fault;
       }
       body.descriptors.push_back(desc);
+      if (InFlight() + taken > config_.size) {
+        return RingFault::kOverrun;
+      }
       if ((wire.flags & kDescNext) == 0) {
         builder.Finish();
         body.id = wire.id;  // virtio 1.2, 2.8.6: the buffer id stands in the last descriptor
@@ -157,6 +160,11 @@ class PackedRing final : public Ring {
   }
 
  private:
+  uint32_t InFlight() const {  // slots that were popped and not used
+    const uint32_t ahead =
+        position_.next_avail + (position_.avail_wrap == position_.used_wrap ? 0U : config_.size);
+    return ahead - position_.next_used;
+  }
   std::byte* Slot(uint32_t index) const { return ring_ + sizeof(PackedDescWire) * index; }
   uint16_t LoadFlags(uint32_t index, int order) const {
     return __atomic_load_n(reinterpret_cast<const uint16_t*>(Slot(index) + kFlagsOffset), order);

@@ -9,6 +9,7 @@ const char* RingFaultText(RingFault fault) {
     case RingFault::kMisaligned: return "an area of the ring is misaligned";
     case RingFault::kNotMapped: return "an area of the ring is not guest memory";
     case RingFault::kAvailableIndex: return "the available index is further ahead than the ring is long";
+    case RingFault::kOverrun: return "more requests are made available than the ring holds";
     case RingFault::kHeadRange: return "a head lies beyond the descriptor table";
     case RingFault::kNextRange: return "a descriptor's next lies beyond its table";
     case RingFault::kLoop: return "a chain is longer than its table";

@@ -12,6 +12,7 @@ enum class RingFault : uint8_t {
   kMisaligned,       // an area that is not aligned as virtio 1.2, 2.7 and 2.8.10.1 demand
   kNotMapped,        // an area that is not wholly guest RAM
   kAvailableIndex,   // the driver's index is further ahead than the ring is long
+  kOverrun,          // more made available than was given back: the ring holds no more
   kHeadRange,        // a head beyond the table
   kNextRange,        // a next field beyond the table
   kLoop,             // a chain longer than its table

@@ -47,6 +47,9 @@ class SplitRing final : public Ring {
   }
 
   RingFault Take(ChainBody& body) override {
+    if (static_cast<uint16_t>(position_.next_avail - position_.next_used) >= config_.size) {
+      return RingFault::kOverrun;
+    }
     const uint16_t head = Load16(avail_ + 4 + 2 * (position_.next_avail % config_.size));
     if (const RingFault fault = ReadChain(head, body); fault != RingFault::kNone) {
       return fault;

@@ -8,7 +8,9 @@
 // Control thread, but for what Device says.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,7 @@ struct VirtioPciSpec {
   std::string id;
   std::string_view driver;       // "virtio-blk-pci"; static
   unsigned default_vectors = 2;  // where vectors= is not given
+  std::optional<int32_t> bootindex;
 };
 
 class VirtioPciDevice final : public Device {
@@ -44,6 +47,9 @@ class VirtioPciDevice final : public Device {
   std::string_view driver() const override { return spec_.driver; }
   std::string StatePath() const override;
   PciFunction* pci() override { return &function_; }
+  const std::optional<int32_t>& bootindex() const {
+    return spec_.bootindex;
+  }  // where firmware looks, lowest first
   VirtioDevice& device() { return *device_; }
   VirtioPciTransport& transport() { return *transport_; }
 
