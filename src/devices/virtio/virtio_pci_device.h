@@ -28,7 +28,7 @@ struct VirtioPciSpec {
   std::string id;
   std::string_view driver;       // "virtio-blk-pci"; static
   unsigned default_vectors = 2;  // where vectors= is not given
-  std::optional<int32_t> bootindex;
+  std::optional<int32_t> bootindex = std::nullopt;
 };
 
 class VirtioPciDevice final : public Device {
