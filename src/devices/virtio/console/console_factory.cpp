@@ -94,8 +94,10 @@ Result<std::unique_ptr<Device>> CreateBus(DeviceHost& host, const std::string& i
       host.control(), *loop,
       ConsoleDevice::Options{.max_ports = parsed.max_ports, .emergency_write = parsed.emergency_write});
   ConsoleDevice& device = *console;
-  std::unique_ptr<Device> pci_device = TRY(VirtioPciDevice::Create(
-      host, {.id = id, .driver = "virtio-serial-pci", .default_vectors = 2}, parsed, std::move(console)));
+  VirtioPciSpec spec;
+  spec.id = id;
+  spec.driver = "virtio-serial-pci";
+  std::unique_ptr<Device> pci_device = TRY(VirtioPciDevice::Create(host, spec, parsed, std::move(console)));
   // As QEMU names buses: ID.0, or KIND.N for a device without an id.
   std::string bus_id = id + ".0";
   if (id.empty() || id.front() == '#') {

@@ -64,10 +64,6 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
                                           const boost::json::object& options) {
   const VirtioNetOptions parsed = TRY(FromJson<VirtioNetOptions>(
       options, {.path = "virtio-net-pci", .field_word = "property", .lenient = true}));
-  if (parsed.bootindex) {
-    Log(LogLevel::kWarning, "virtio-net-pci '{}': bootindex={} has no effect; there is no network boot", id,
-        *parsed.bootindex);
-  }
   const std::shared_ptr<NetBackend> backend = TRY(FindBackend(host, id, parsed));
   NetDeviceConfig config;
   config.mac = TRY(ParseMac(parsed.mac ? *parsed.mac : host.DefaultMac()));
@@ -90,10 +86,12 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
     channels.push_back(TRY(backend->OpenChannel(pair, *loop)));
   }
   auto device = std::make_unique<NetDevice>(config, *loop, backend, std::move(channels));
-  // As QEMU: an interrupt per queue, one for the control queue, one for the configuration.
-  const unsigned vectors = 2 * config.pairs + 2;
-  return VirtioPciDevice::Create(host, {.id = id, .driver = "virtio-net-pci", .default_vectors = vectors},
-                                 parsed, std::move(device));
+  VirtioPciSpec spec;
+  spec.id = id;
+  spec.driver = "virtio-net-pci";
+  spec.default_vectors = 2 * config.pairs + 2;  // as QEMU: one per queue, the control queue, the configuration
+  spec.bootindex = parsed.bootindex;
+  return VirtioPciDevice::Create(host, spec, parsed, std::move(device));
 }
 
 }  // namespace
