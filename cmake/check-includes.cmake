@@ -1,3 +1,4 @@
+cmake_minimum_required(VERSION 3.25)
 # cmake -DROOT=DIR -P check-includes.cmake: fails when a room includes a room it may not (ARCHITECTURE.md, "Who may include whom").
 set(base "")
 set(state "base")

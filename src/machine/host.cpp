@@ -18,7 +18,8 @@ Result<EventLoop*> MachineHost::FindIoLoop(std::string_view iothread_id) {
   return parts_.backends.iothreads.Find(iothread_id);
 }
 
-Result<std::shared_ptr<BlockNode>> MachineHost::ClaimBlockNode(std::string_view drive, std::string_view user) {
+Result<std::shared_ptr<BlockNode>> MachineHost::ClaimBlockNode(std::string_view drive,
+                                                               std::string_view user) {
   return parts_.backends.blocks.Claim(drive, user);
 }
 

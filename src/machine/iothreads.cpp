@@ -1,7 +1,6 @@
 #include "machine/iothreads.h"
 
 #include "base/described.h"
-#include "base/log.h"
 
 namespace nandu {
 namespace {
@@ -22,20 +21,18 @@ Result<> Validate(const IothreadOptions& options) {
   return {};
 }
 
-Result<std::unique_ptr<IoLoop>> StartLoop(const std::string& name, const IoLoopOptions& options) {
+}  // namespace
+
+IoThreads::~IoThreads() { StopAll(); }
+
+Result<std::unique_ptr<IoLoop>> IoThreads::StartLoop(const std::string& name, const IoLoopOptions& options) {
   std::unique_ptr<IoLoop> loop = TRY(IoLoop::Create(name, options));
-  if (!loop->fallback_reason().empty()) {
-    Log(LogLevel::kWarning,
-        "iothread '{}': io_uring cannot be used ({}); disks on it are served by worker threads", name,
-        loop->fallback_reason());
+  if (fallback_reason_.empty()) {
+    fallback_reason_ = loop->fallback_reason();
   }
   TRY(loop->Start());
   return loop;
 }
-
-}  // namespace
-
-IoThreads::~IoThreads() { StopAll(); }
 
 void IoThreads::StopAll() {
   loops_.clear();

@@ -25,6 +25,9 @@ class IoThreads {
   Result<EventLoop*> Find(std::string_view id);  // empty: the default one
   void StopAll();
 
+  // Why worker threads serve although io_uring would be better; empty when none has to.
+  const std::string& fallback_reason() const { return fallback_reason_; }
+
   struct Info {
     std::string id;
     int thread_id = 0;
@@ -37,8 +40,10 @@ class IoThreads {
     std::unique_ptr<IoLoop> loop;
     int64_t poll_max_ns = 0;
   };
+  Result<std::unique_ptr<IoLoop>> StartLoop(const std::string& name, const IoLoopOptions& options);
   std::map<std::string, Entry, std::less<>> loops_;
   std::unique_ptr<IoLoop> default_;
+  std::string fallback_reason_;
 };
 
 }  // namespace nandu

@@ -32,15 +32,18 @@ Result<CpuModel> Resolve(const std::string& text, const HostCpu& host) {
 KvmBoard::KvmBoard() : memory_("memory", UINT64_MAX), ports_("io", 0x10000) {}
 
 KvmBoard::~KvmBoard() {
-  // Threads first; then nobody tells KVM of the mappings that go.
-  vcpus_.reset();
-  memory_.SetBarrier(nullptr);
-  ports_.SetBarrier(nullptr);
+  StopVcpus();  // and then nobody tells KVM of the mappings that go
   if (slots_) {
     memory_.RemoveListener(slots_.get());
     memory_.RemoveListener(memory_events_.get());
     ports_.RemoveListener(port_events_.get());
   }
+}
+
+void KvmBoard::StopVcpus() {
+  memory_.SetBarrier(nullptr);
+  ports_.SetBarrier(nullptr);
+  vcpus_.reset();
 }
 
 Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config) {

@@ -51,6 +51,7 @@ class KvmBoard final : private VcpuObserver {
 
   // vCPUs paused: interrupt controllers, timer and vCPUs as after power-on; the first vCPU gets `boot`.
   Result<> Reset(const BootRegisters& boot);
+  void StopVcpus();     // ends their threads; nothing runs afterwards
   void RedriveLines();  // KVM is told the level of every line again
 
   Result<> Save(const StateWriter& writer) const;  // controllers, clock and every vCPU, paused

@@ -1,0 +1,7 @@
+#include "machine/help.h"
+
+#include "vcpu/cpu_model.h"
+
+namespace nandu {
+std::string CpuHelpText() { return CpuHelp(); }
+}  // namespace nandu

@@ -1,0 +1,124 @@
+// What boots, and how the board is put back to its start for it: at first, and at every reset.
+#include <algorithm>
+#include <cctype>
+
+#include "machine/machine_impl.h"
+
+namespace nandu {
+namespace {
+
+BootRegisters RegistersFor(const CpuEntry& entry) {
+  BootRegisters boot;
+  switch (entry.mode) {
+    case CpuEntry::Mode::kReset: boot.mode = BootRegisters::Mode::kResetVector; return boot;
+    case CpuEntry::Mode::kProtected32: boot.mode = BootRegisters::Mode::kProtected32; break;
+    case CpuEntry::Mode::kLong64: boot.mode = BootRegisters::Mode::kLong64; break;
+  }
+  boot.rip = entry.rip;
+  boot.rsp = entry.rsp;
+  boot.rbx = entry.rbx;
+  boot.rsi = entry.rsi;
+  boot.cr3 = entry.cr3;
+  boot.gdt_base = entry.gdt_base;
+  boot.gdt_limit = entry.gdt_limit;
+  boot.code_selector = entry.code_selector;
+  boot.data_selector = entry.data_selector;
+  return boot;
+}
+
+MemoryLayout LayoutOf(const MemoryMap& map) {
+  MemoryLayout layout;
+  layout.low_ram_bytes = map.low_ram_bytes;
+  layout.high_ram_bytes = map.high_ram_bytes;
+  return layout;
+}
+
+// "aaaaaaaa-0000-..." as sixteen bytes in the order they are written.
+std::array<uint8_t, 16> UuidBytes(const std::string& text) {
+  std::array<uint8_t, 16> bytes{};
+  size_t nibble = 0;
+  for (const char c : text) {
+    if (c == '-' || nibble == 32) {
+      continue;
+    }
+    const int value = std::isdigit(static_cast<unsigned char>(c)) != 0 ? c - '0' : c - 'a' + 10;
+    bytes[nibble / 2] = static_cast<uint8_t>(bytes[nibble / 2] << 4 | value);
+    ++nibble;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+AcpiInput Machine::Impl::MakeAcpiInput() {
+  AcpiInput input;
+  input.memory = LayoutOf(board->map());
+  for (unsigned index = 0; index < config.smp.cpus; ++index) {
+    input.apic_ids.push_back(board->topology().ApicId(index));
+  }
+  SetDefaultPciWindows(&input);
+  for (unsigned devfn = 0; devfn < 256; ++devfn) {
+    if (q35->root().FindFunction(static_cast<uint8_t>(devfn)) != nullptr) {
+      input.root_functions.push_back(static_cast<uint8_t>(devfn));
+    }
+  }
+  for (Device* device : all_devices) {
+    if (const AcpiContributor* contributor = device->acpi()) {
+      input.isa_devices.push_back(contributor);
+    }
+  }
+  input.hpet = config.hpet;
+  return input;
+}
+
+SmbiosInput Machine::Impl::MakeSmbiosInput() const {
+  constexpr uint32_t kVersionLeaf = 1;
+  SmbiosInput input;
+  input.memory = LayoutOf(board->map());
+  input.uuid = UuidBytes(config.uuid);
+  input.sockets = config.smp.sockets;
+  input.cores_per_socket = config.smp.dies * config.smp.cores;
+  input.threads_per_core = config.smp.threads;
+  const std::vector<kvm_cpuid_entry2>& cpuid = board->vcpus().at(0).cpuid();
+  const auto version = std::ranges::find(cpuid, kVersionLeaf, &kvm_cpuid_entry2::function);
+  if (version != cpuid.end()) {
+    input.cpuid_signature = version->eax;
+    input.cpuid_features = version->edx;
+  }
+  return input;
+}
+
+Result<> Machine::Impl::PrepareBoot() {
+  if (!kernel) {
+    return {};
+  }
+  BootOptions options{.kernel = std::move(*kernel),
+                      .initrd = std::move(initrd),
+                      .command_line = config.append,
+                      .acpi = MakeAcpiInput(),
+                      .smbios = MakeSmbiosInput()};
+  kernel.reset();
+  loader = TRY(BootLoader::Create(std::move(options)));
+  return {};
+}
+
+Result<> Machine::Impl::ResetBoard() {
+  // vCPUs are out; one commit for all that moves.
+  const AddressSpace::Transaction memory(board->memory());
+  const AddressSpace::Transaction ports(board->ports());
+  q35->root().Reset();
+  for (Device* device : all_devices) {
+    device->Reset();
+  }
+  BootRegisters boot;  // the reset vector
+  if (loader) {
+    TRY(q35->SetUpWithoutFirmware());
+    const CpuEntry entry = TRY(loader->Load(*board->memory().view()->memory()));
+    boot = RegistersFor(entry);
+  }
+  TRY(board->Reset(boot));
+  board->RedriveLines();
+  return {};
+}
+
+}  // namespace nandu

@@ -1,0 +1,199 @@
+// How a machine is put together, in the order it is put together.
+#include <boost/json/object.hpp>
+#include <fcntl.h>
+
+#include "base/log.h"
+#include "machine/device_catalog.h"
+#include "machine/machine_impl.h"
+
+namespace nandu {
+
+Machine::Impl::Impl(ControlLoop& control, const MachineConfig& configuration)
+    : loop(control), config(configuration), opener(CreateInProcessOpener()), backends(control, *opener) {}
+
+Machine::Impl::~Impl() {
+  // Threads first: no vCPU and no I/O loop runs while devices and backends go.
+  if (board) {
+    board->StopVcpus();
+  }
+  lifecycle.reset();
+  devices.clear();
+  q35.reset();
+}
+
+Result<> Machine::Impl::Build() {
+  TRY(OpenBootFiles());
+  TRY(OpenBackends());
+  TRY(BuildBoard());
+  TRY(AddDevices());
+  TRY(PrepareBoot());
+  MakeLifecycle();
+  TRY(ResetBoard());
+  WarnOfEngines();
+  return {};
+}
+
+Result<> Machine::Impl::OpenBootFiles() {
+  const auto open = [this](const std::string& path, const char* option) -> Result<BootFile> {
+    UniqueFd fd = TRY(Prefix(opener->Open(path, O_RDONLY), option));
+    return Prefix(BootFile::FromFd(std::move(fd), path), option);
+  };
+  if (!config.kernel.empty()) {
+    kernel = TRY(open(config.kernel, "-kernel"));
+  }
+  if (!config.initrd.empty()) {
+    initrd = TRY(open(config.initrd, "-initrd"));
+  }
+  if (!config.bios.empty()) {
+    const BootFile file = TRY(open(config.bios, "-bios"));
+    rom = TRY(Prefix(FirmwareRom::Open(file), "-bios"));
+  }
+  return {};
+}
+
+Result<> Machine::Impl::OpenBackends() {
+  for (const OptionBag& iothread : config.iothreads) {
+    TRY(backends.iothreads.Add(iothread));
+  }
+  for (const OptionBag& blockdev : config.blockdevs) {
+    TRY(Prefix(backends.blocks.AddNode(blockdev.values), blockdev.source));
+  }
+  for (const DriveConfig& drive : config.drives) {
+    TRY(Prefix(backends.blocks.AddDrive(drive.id, drive.options.values), drive.options.source));
+  }
+  for (const OptionBag& netdev : config.netdevs) {
+    boost::json::object options = netdev.values;
+    const auto take = [&options](std::string_view key) {
+      const boost::json::value* value = options.if_contains(key);
+      const std::string text =
+          value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+      options.erase(key);
+      return text;
+    };
+    const std::string type = take("type");
+    const std::string id = take("id");
+    TRY(Prefix(backends.netdevs.Add(type, id, options), netdev.source));
+  }
+  backends.chardevs.SetQuitHandler([this] { lifecycle->Quit("host-ui"); });
+  for (const ChardevConfig& chardev : config.chardevs) {
+    if (!chardev.short_form.empty()) {
+      const std::string text = (chardev.mux ? "mon:" : "") + chardev.short_form;
+      TRY(Prefix(backends.chardevs.AddLegacy(text, chardev.id, LegacyMux::kAllowed), text));
+      continue;
+    }
+    boost::json::object options = chardev.options.values;
+    const boost::json::value* backend = options.if_contains("backend");
+    const std::string type =
+        backend != nullptr && backend->is_string() ? std::string(backend->as_string()) : std::string();
+    options.erase("backend");
+    options.erase("id");
+    TRY(Prefix(backends.chardevs.Add(type, chardev.id, options), chardev.options.source));
+  }
+  return {};
+}
+
+Result<> Machine::Impl::BuildBoard() {
+  clock = VmClock::Create(loop);
+  board = TRY(KvmBoard::Create(config));
+  MachineHost::Parts parts{.control = loop,
+                           .clock = *clock,
+                           .memory = board->memory(),
+                           .ports = board->ports(),
+                           .msi = board->msi(),
+                           .backends = backends,
+                           .isa_irq = [this](unsigned line) -> IrqLine& { return board->gsi(line); },
+                           .find_bus = [this](std::string_view id) { return FindBus(id); },
+                           .vcpus = config.smp.cpus};
+  host = std::make_unique<MachineHost>(std::move(parts));
+  if (rom) {
+    rom_mappings = TRY(rom->Map(board->memory()));
+  }
+  q35 = TRY(Q35::Create(*host, *board, config));
+  all_devices = q35->devices();
+  return {};
+}
+
+PciBus* Machine::Impl::FindBus(std::string_view id) {
+  if (id.empty() || id == q35->root().id()) {
+    return &q35->root();
+  }
+  for (const std::unique_ptr<Device>& device : devices) {
+    if (PciBus* bus = device->bus(); bus != nullptr && bus->id() == id) {
+      return bus;
+    }
+  }
+  return nullptr;
+}
+
+Result<> Machine::Impl::AddDevices() {
+  for (const DeviceConfig& wanted : config.devices) {
+    const DeviceFactory* factory = TRY(Prefix(FindDeviceFactory(wanted.driver), wanted.options.source));
+    if (!wanted.id.empty()) {
+      for (const std::unique_ptr<Device>& device : devices) {
+        if (device->id() == wanted.id) {
+          return Fail(Errc::kExists, "{}: there is a device '{}' already", wanted.options.source, wanted.id);
+        }
+      }
+    }
+    const std::string id = wanted.id.empty() ? Format("#{}{}", factory->driver, devices.size()) : wanted.id;
+    devices.push_back(TRY(Prefix(factory->create(*host, id, wanted.options.values), wanted.options.source)));
+    all_devices.push_back(devices.back().get());
+  }
+  for (const std::string& id : backends.netdevs.unclaimed()) {
+    Log(LogLevel::kWarning, "netdev '{}' has no network card; add -device virtio-net-pci,netdev={}", id, id);
+  }
+  return {};
+}
+
+void Machine::Impl::MakeLifecycle() {
+  Lifecycle::Policy policy;
+  policy.reboot = config.reboot;
+  policy.shutdown = config.shutdown;
+  LifecycleParts parts;
+  parts.pause_vcpus = [this](UniqueFunction<void()> done) { board->vcpus().PauseAll(std::move(done)); };
+  parts.resume_vcpus = [this] { board->vcpus().ResumeAll(); };
+  parts.devices = [this]() -> const std::vector<Device*>& { return all_devices; };
+  parts.reset_board = [this] { return ResetBoard(); };
+  parts.flush = [this](UniqueFunction<void(Result<>)> done) { backends.blocks.Flush(loop, std::move(done)); };
+  parts.emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); };
+  parts.exit = [this](int status) {
+    exit_status = status;
+    loop.Stop();
+  };
+  lifecycle = std::make_unique<Lifecycle>(loop, *clock, std::move(parts), policy);
+  host->SetLifecycle(lifecycle.get());
+  KvmBoard::Events events;
+  events.triple_fault = [this] { lifecycle->RequestReset("guest-reset"); };
+  events.internal_error = [this](std::string_view why) {
+    Log(LogLevel::kError, "KVM cannot run the guest any further: {}", why);
+    lifecycle->RequestStop(RunState::kInternalError);
+  };
+  events.system_event = [this](VcpuObserver::SystemEvent event) {
+    switch (event) {
+      case VcpuObserver::SystemEvent::kShutdown: lifecycle->RequestShutdown("guest-shutdown"); break;
+      case VcpuObserver::SystemEvent::kReset: lifecycle->RequestReset("guest-reset"); break;
+      case VcpuObserver::SystemEvent::kCrash: lifecycle->GuestPanicked(); break;
+    }
+  };
+  board->SetEvents(std::move(events));
+  board->vcpus().Start();
+}
+
+void Machine::Impl::WarnOfEngines() const {
+  const std::string& reason = backends.iothreads.fallback_reason();
+  for (const NodeInfo& node : backends.blocks.Nodes()) {
+    if (!reason.empty() && node.child.empty()) {
+      Log(LogLevel::kWarning,
+          "disk image '{}' is served by worker threads, since io_uring cannot be used ({})", node.filename,
+          reason);
+    }
+  }
+}
+
+void Machine::Impl::Emit(std::string_view event, const boost::json::object& data) {
+  if (sink) {
+    sink(event, data);
+  }
+}
+
+}  // namespace nandu

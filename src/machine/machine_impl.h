@@ -1,0 +1,66 @@
+// What a Machine consists of. Internal to the machine room; machine.h is its face.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "boot/boot_loader.h"
+#include "boot/firmware_rom.h"
+#include "loop/control_loop.h"
+#include "machine/host.h"
+#include "machine/kvm_board.h"
+#include "machine/lifecycle.h"
+#include "machine/machine.h"
+#include "machine/q35.h"
+#include "sandbox/opener.h"
+
+namespace nandu {
+
+struct Machine::Impl {
+  Impl(ControlLoop& control, const MachineConfig& configuration);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  // The order at start: everything that opens, locks or listens, then KVM and memory, then the board and its
+  // devices, then what boots.
+  Result<> Build();
+
+  Result<> OpenBackends();
+  Result<> OpenBootFiles();
+  Result<> BuildBoard();
+  Result<> AddDevices();
+  Result<> PrepareBoot();
+  void MakeLifecycle();
+  void WarnOfEngines() const;
+
+  Result<> ResetBoard();
+  void Emit(std::string_view event, const boost::json::object& data);
+  PciBus* FindBus(std::string_view id);
+  AcpiInput MakeAcpiInput();
+  SmbiosInput MakeSmbiosInput() const;
+
+  ControlLoop& loop;
+  const MachineConfig config;
+  // In the order they are made; what is made from another goes first.
+  std::unique_ptr<Opener> opener;
+  Backends backends;
+  std::optional<BootFile> kernel;
+  std::optional<BootFile> initrd;
+  std::optional<FirmwareRom> rom;
+  std::unique_ptr<VmClock> clock;
+  std::unique_ptr<KvmBoard> board;
+  std::vector<Mapping> rom_mappings;
+  std::unique_ptr<MachineHost> host;
+  std::unique_ptr<Q35> q35;
+  std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
+  std::vector<Device*> all_devices;
+  std::unique_ptr<BootLoader> loader;
+  std::unique_ptr<Lifecycle> lifecycle;
+  EventFacet::Sink sink;
+  int exit_status = 0;
+};
+
+}  // namespace nandu

@@ -1,0 +1,105 @@
+#include "machine/q35.h"
+
+#include "base/log.h"
+#include "devices/legacy/debugcon.h"
+#include "devices/legacy/hpet.h"
+#include "devices/legacy/serial_device.h"
+#include "devices/pci/pci_setup.h"
+#include "kvm/irqchip_state.h"
+
+namespace nandu {
+
+Result<std::unique_ptr<Q35>> Q35::Create(DeviceHost& host, KvmBoard& board, const MachineConfig& config) {
+  std::unique_ptr<Q35> q35(new Q35(host, board));
+  TRY(q35->AddChipset(config));
+  TRY(q35->AddPorts(config));
+  return q35;
+}
+
+Q35::~Q35() {
+  if (dma_) {
+    board_.memory().RemoveListener(dma_.get());
+  }
+}
+
+Result<> Q35::AddChipset(const MachineConfig& config) {
+  Q35HostBridge::Options bridge;
+  bridge.spaces = {&board_.memory(), &board_.ports()};
+  bridge.set_pirq = [this](unsigned pirq, bool level) { lpc_->SetPirq(pirq, level); };
+  host_bridge_ = TRY(Q35HostBridge::Create(std::move(bridge)));
+  dma_ = std::make_unique<DmaListener>(host_bridge_->root());
+  board_.memory().AddListener(dma_.get());
+
+  std::array<IrqLine*, IrqRouter::kPirqs> gsi{};
+  for (unsigned pirq = 0; pirq < IrqRouter::kPirqs; ++pirq) {
+    gsi[pirq] = &board_.gsi(IrqRouter::kFirstGsi + pirq);
+  }
+  lpc_ = TRY(Ich9Lpc::Create(host_, host_bridge_->root(), gsi));
+
+  IrqLine* rtc_line = &host_.IsaIrq(8);
+  if (config.hpet) {
+    Hpet::Options options;
+    options.gsi = [this](unsigned number) -> IrqLine* {
+      return number < KvmIrqRouter::kPinGsis ? &board_.gsi(number) : nullptr;
+    };
+    options.legacy_replacement = [this](bool on) {
+      if (const Result<> told = SetPitHpetLegacy(board_.vm(), on); !told) {
+        Log(LogLevel::kError, "HPET: {}", told.error().message);
+      }
+    };
+    std::unique_ptr<Hpet> hpet = TRY(Hpet::Create(host_, std::move(options)));
+    rtc_line = &hpet->rtc_line();
+    others_.push_back(std::move(hpet));
+  }
+  Rtc::Options rtc;
+  rtc.low_ram_bytes = board_.map().low_ram_bytes;
+  rtc.high_ram_bytes = board_.map().high_ram_bytes;
+  rtc.cpus = config.smp.cpus;
+  others_.push_back(TRY(Rtc::Create(host_, *rtc_line, rtc)));
+  others_.push_back(TRY(I8042::Create(host_)));
+  return {};
+}
+
+Result<> Q35::AddPorts(const MachineConfig& config) {
+  for (unsigned index = 0; index < config.serials.size(); ++index) {
+    const std::string& chardev = config.serials[index];
+    if (chardev.empty()) {
+      continue;
+    }
+    SerialDevice::Options serial;
+    serial.id = Format("#serial{}", index);
+    serial.index = index;
+    serial.chardev = TRY(Prefix(host_.ClaimChardev(chardev, serial.id), Format("serial port {}", index)));
+    others_.push_back(TRY(SerialDevice::Create(host_, std::move(serial))));
+  }
+  if (!config.debugcon.empty()) {
+    DebugConsole::Options debugcon;
+    debugcon.id = "#debugcon";
+    debugcon.chardev = TRY(Prefix(host_.ClaimChardev(config.debugcon, debugcon.id), "-debugcon"));
+    others_.push_back(TRY(DebugConsole::Create(host_, std::move(debugcon))));
+  }
+  return {};
+}
+
+std::vector<Device*> Q35::devices() const {
+  std::vector<Device*> list{host_bridge_.get(), lpc_.get()};
+  for (const std::unique_ptr<Device>& device : others_) {
+    list.push_back(device.get());
+  }
+  return list;
+}
+
+Result<> Q35::SetUpWithoutFirmware() {
+  // What SeaBIOS writes into interrupt line registers for PIRQA..H.
+  constexpr std::array<uint8_t, PciBus::kRootLines> kInterruptLines = {10, 10, 11, 11, 10, 10, 11, 11};
+  const MemoryMap& map = board_.map();
+  host_bridge_->EnableEcam(MemoryMap::kEcamBase);
+  lpc_->SetUpAsFirmware();
+  PciSetupOptions options;
+  options.memory32 = {map.pci32_base(), map.pci32_end()};
+  options.memory64 = {map.pci64_base(), map.pci64_base() + (uint64_t{32} << 30)};
+  options.irq_of_line = kInterruptLines;
+  return SetUpPci(host_bridge_->root(), options);
+}
+
+}  // namespace nandu

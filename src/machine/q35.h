@@ -1,0 +1,48 @@
+// The q35 board's own devices, as every VM of this machine type has them: host bridge, LPC bridge with power
+// management and reset, clock, timers, keyboard controller, serial ports. Control loop.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "devices/legacy/i8042.h"
+#include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/rtc.h"
+#include "devices/pci/host_bridge.h"
+#include "kvm/irq_line.h"
+#include "machine/config.h"
+#include "machine/dma_listener.h"
+#include "machine/kvm_board.h"
+
+namespace nandu {
+
+class Q35 {
+ public:
+  static Result<std::unique_ptr<Q35>> Create(DeviceHost& host, KvmBoard& board, const MachineConfig& config);
+  ~Q35();
+  Q35(const Q35&) = delete;
+  Q35& operator=(const Q35&) = delete;
+
+  PciBus& root() { return host_bridge_->root(); }
+  Ich9Lpc& lpc() { return *lpc_; }
+  std::vector<Device*> devices() const;  // in the order they are reset, saved and resumed
+
+  // Firmware's chores, when none runs: ECAM, interrupt routes, power management, BARs and bridge windows.
+  // After a reset.
+  Result<> SetUpWithoutFirmware();
+
+ private:
+  Q35(DeviceHost& host, KvmBoard& board) : host_(host), board_(board) {}
+  Result<> AddChipset(const MachineConfig& config);
+  Result<> AddPorts(const MachineConfig& config);
+
+  DeviceHost& host_;
+  KvmBoard& board_;
+  std::unique_ptr<Q35HostBridge> host_bridge_;
+  std::unique_ptr<DmaListener> dma_;
+  std::unique_ptr<Ich9Lpc> lpc_;
+  std::vector<std::unique_ptr<Device>> others_;
+};
+
+}  // namespace nandu
