@@ -12,6 +12,10 @@
 #include "devices/legacy/pvpanic.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/pci/root_port.h"
+#include "devices/virtio/blk/blk_factory.h"
+#include "devices/virtio/console/console_factory.h"
+#include "devices/virtio/net/net_factory.h"
+#include "devices/virtio/rng/rng_factory.h"
 
 namespace nandu {
 namespace {
@@ -43,8 +47,9 @@ std::string DefaultText(const TypeInfo& type, const void* object) {
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
-      &IsaDebugExitFactory(), &IsaDebugconFactory(), &IsaSerialFactory(),
-      &PcieRootPortFactory(), &PvPanicFactory(),
+      &IsaDebugExitFactory(),    &IsaDebugconFactory(),  &IsaSerialFactory(),      &PcieRootPortFactory(),
+      &PvPanicFactory(),         &VirtioBlkPciFactory(), &VirtioNetPciFactory(),   &VirtioRngPciFactory(),
+      &VirtioSerialPciFactory(), &VirtconsoleFactory(),  &VirtserialportFactory(),
   };
   return kCatalog;
 }
