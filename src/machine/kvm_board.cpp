@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "base/log.h"
 #include "kvm/irqchip_state.h"
 #include "vcpu/cpuid.h"
 #include "vcpu/host_cpu.h"
@@ -52,9 +51,6 @@ Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config) 
   board->kvm_ = TRY(Kvm::Open());
   const HostCpu host = QueryHostCpu(*board->kvm_);
   board->cpu_ = TRY(Prefix(Resolve(config.cpu, host), Format("-cpu {}", config.cpu)));
-  for (const std::string& warning : board->cpu_.warnings) {
-    Log(LogLevel::kWarning, "-cpu {}: {}", config.cpu, warning);
-  }
   TRY(board->CreateVm(config));
   TRY(board->MapRam(config));
   TRY(board->CreateVcpus(config, host));

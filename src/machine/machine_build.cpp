@@ -29,7 +29,7 @@ Result<> Machine::Impl::Build() {
   TRY(PrepareBoot());
   MakeLifecycle();
   TRY(ResetBoard());
-  WarnOfEngines();
+  Warn();
   return {};
 }
 
@@ -139,9 +139,6 @@ Result<> Machine::Impl::AddDevices() {
     devices.push_back(TRY(Prefix(factory->create(*host, id, wanted.options.values), wanted.options.source)));
     all_devices.push_back(devices.back().get());
   }
-  for (const std::string& id : backends.netdevs.unclaimed()) {
-    Log(LogLevel::kWarning, "netdev '{}' has no network card; add -device virtio-net-pci,netdev={}", id, id);
-  }
   return {};
 }
 
@@ -179,7 +176,14 @@ void Machine::Impl::MakeLifecycle() {
   board->vcpus().Start();
 }
 
-void Machine::Impl::WarnOfEngines() const {
+// Once the VM is sure to run: a start that fails says one sentence, not what might have mattered.
+void Machine::Impl::Warn() const {
+  for (const std::string& warning : board->cpu().warnings) {
+    Log(LogLevel::kWarning, "-cpu {}: {}", config.cpu, warning);
+  }
+  for (const std::string& id : backends.netdevs.unclaimed()) {
+    Log(LogLevel::kWarning, "netdev '{}' has no network card; add -device virtio-net-pci,netdev={}", id, id);
+  }
   const std::string& reason = backends.iothreads.fallback_reason();
   for (const NodeInfo& node : backends.blocks.Nodes()) {
     if (!reason.empty() && node.child.empty()) {

@@ -34,7 +34,7 @@ struct Machine::Impl {
   Result<> AddDevices();
   Result<> PrepareBoot();
   void MakeLifecycle();
-  void WarnOfEngines() const;
+  void Warn() const;
 
   Result<> ResetBoard();
   void Emit(std::string_view event, const boost::json::object& data);
