@@ -16,7 +16,7 @@ guest_root_copy() {
   local from
   from=$(guest_path root) || return
   case $(stat -f -c %T "$from") in
-    # Inside a lab the cache is on 9p, which cannot tell where the holes are; direct reads are four times as fast there.
+    # Inside a lab the cache is on 9p, which cannot tell where the holes are; direct reads are more than twice as fast there.
     overlayfs|v9fs) dd if="$from" of="$1" bs=4M iflag=direct conv=sparse status=none ;;
     *) cp --sparse=always --reflink=auto "$from" "$1" ;;
   esac || return
