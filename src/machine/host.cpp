@@ -39,10 +39,22 @@ std::string MachineHost::DefaultMac() {
 
 void MachineHost::GuestPanicked(std::string_view why) {
   Log(LogLevel::kWarning, "the guest panicked: {}", why);
+  parts_.hold_vcpus();
   lifecycle_->GuestPanicked();
 }
-void MachineHost::RequestReset(std::string_view cause) { lifecycle_->RequestReset(cause); }
-void MachineHost::RequestShutdown(std::string_view cause) { lifecycle_->RequestShutdown(cause); }
-void MachineHost::RequestExit(int status) { lifecycle_->RequestExit(status); }
+void MachineHost::RequestReset(std::string_view cause) {
+  parts_.hold_vcpus();
+  lifecycle_->RequestReset(cause);
+}
+
+void MachineHost::RequestShutdown(std::string_view cause) {
+  parts_.hold_vcpus();
+  lifecycle_->RequestShutdown(cause);
+}
+
+void MachineHost::RequestExit(int status) {
+  parts_.hold_vcpus();
+  lifecycle_->RequestExit(status);
+}
 
 }  // namespace nandu

@@ -40,6 +40,8 @@ class MachineHost final : public DeviceHost {
     Backends& backends;
     std::function<IrqLine&(unsigned)> isa_irq;
     std::function<PciBus*(std::string_view)> find_bus;
+    // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
+    std::function<void()> hold_vcpus;
     unsigned vcpus = 1;
   };
   explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}

@@ -71,8 +71,7 @@ class Lifecycle {
   void SystemReset();                  // QMP system_reset: reason host-qmp-system-reset
   void Quit(std::string_view reason);  // "host-qmp-quit", "host-signal"
 
-  // What the guest asks for; any thread. The vCPU that asked is parked by its device until the operation
-  // takes it out.
+  // What the guest asks for; any thread. vCPUs are held until the operation is done (MachineHost).
   void RequestReset(std::string_view reason);     // "guest-reset"
   void RequestShutdown(std::string_view reason);  // "guest-shutdown"
   void RequestExit(int status);                   // isa-debug-exit

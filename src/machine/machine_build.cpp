@@ -103,6 +103,7 @@ Result<> Machine::Impl::BuildBoard() {
                            .backends = backends,
                            .isa_irq = [this](unsigned line) -> IrqLine& { return board->gsi(line); },
                            .find_bus = [this](std::string_view id) { return FindBus(id); },
+                           .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
                            .vcpus = config.smp.cpus};
   host = std::make_unique<MachineHost>(std::move(parts));
   if (rom) {

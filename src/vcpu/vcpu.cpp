@@ -108,6 +108,7 @@ Vcpu::~Vcpu() {
 void Vcpu::Start(UniqueFunction<void()> on_thread) {
   InstallKickSignal();
   thread_ = std::thread([this, first = std::move(on_thread)]() mutable { ThreadMain(std::move(first)); });
+  thread_id_.wait(0);  // managers pin threads by it as soon as they may ask
 }
 
 // The order matters, and the entry's mirror of it (see Enter): first the request, then immediate_exit, then
@@ -183,6 +184,7 @@ void Vcpu::ThreadMain(UniqueFunction<void()> on_thread) {
   pthread_setname_np(pthread_self(), name.c_str());
   SetThreadSignalMask();
   thread_id_.store(gettid(), std::memory_order_relaxed);
+  thread_id_.notify_all();
   handle_.store(pthread_self(), std::memory_order_relaxed);
   if (on_thread) {
     on_thread();
