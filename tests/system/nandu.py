@@ -27,7 +27,11 @@ def run_cases(cases):
         begin = time.monotonic()
         try:
             with tempfile.TemporaryDirectory(prefix="nandu-test-") as directory:
-                case(Program(os.path.abspath(options.nandu), directory))
+                program = Program(os.path.abspath(options.nandu), directory)
+                try:
+                    case(program)
+                finally:
+                    program.kill_all()  # what a failed case left running
             verdict = "ok"
         except Exception:  # noqa: BLE001 - a test case may fail in any way, and the next one still runs
             traceback.print_exc()
@@ -52,6 +56,7 @@ class Program:
     def __init__(self, path, directory):
         self.path = path
         self.directory = directory
+        self.processes = []
 
     def file(self, name):
         return os.path.join(self.directory, name)
@@ -68,7 +73,15 @@ class Program:
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.STDOUT)
-        return subprocess.Popen([self.path, *words], cwd=self.directory, **options)
+        process = subprocess.Popen([self.path, *words], cwd=self.directory, **options)
+        self.processes.append(process)
+        return process
+
+    def kill_all(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 class Qmp:
