@@ -170,7 +170,7 @@ IrqchipState ResetIrqchip(bool with_pit) {
 Result<> SetPitHpetLegacy(KvmVm& vm, bool on) {
   kvm_pit_state2 pit{};
   TRY(vm.Call(KVM_GET_PIT2, &pit, "KVM_GET_PIT2"));
-  pit.flags = (pit.flags & ~KVM_PIT_FLAGS_HPET_LEGACY) | (on ? KVM_PIT_FLAGS_HPET_LEGACY : 0U);
+  pit.flags = (pit.flags & ~uint32_t{KVM_PIT_FLAGS_HPET_LEGACY}) | (on ? KVM_PIT_FLAGS_HPET_LEGACY : 0U);
   return vm.Call(KVM_SET_PIT2, &pit, "KVM_SET_PIT2");
 }
 

@@ -77,6 +77,12 @@ size_t KvmVcpu::SetMsrs(std::span<const kvm_msr_entry> entries) {
   return count > 0 ? static_cast<size_t>(count) : 0;
 }
 
+void KvmVcpu::TellGuestOfPause() {
+  if (vm_.has(KVM_CAP_KVMCLOCK_CTRL)) {
+    ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0);  // EINVAL: this guest has no kvmclock
+  }
+}
+
 uint32_t KvmVcpu::TscKhz() const {
   const int khz = vm_.has(KVM_CAP_GET_TSC_KHZ) ? ioctl(fd_.get(), KVM_GET_TSC_KHZ, 0) : 0;
   return khz > 0 ? static_cast<uint32_t>(khz) : 0;

@@ -39,6 +39,8 @@ class KvmVcpu {
   // How many of the entries KVM took or filled before the first it refused.
   size_t GetMsrs(std::span<kvm_msr_entry> entries) const;
   size_t SetMsrs(std::span<const kvm_msr_entry> entries);
+  // A guest with kvmclock learns that it stood still, so that its watchdogs do not take it for a hang.
+  void TellGuestOfPause();
   uint32_t TscKhz() const;  // 0: unknown
   Result<> SetTscKhz(uint32_t khz);
   bool HasTscOffset() const;

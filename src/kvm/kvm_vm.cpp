@@ -34,6 +34,13 @@ Result<std::unique_ptr<KvmVm>> KvmVm::Create(Kvm& kvm, const Options& options) {
     TRY(vm->EnableCap(KVM_CAP_X2APIC_API,
                       KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK));
   }
+  // Pending exceptions and triple faults are told apart from delivered ones, so that they can be saved.
+  if (vm->has(KVM_CAP_EXCEPTION_PAYLOAD)) {
+    TRY(vm->EnableCap(KVM_CAP_EXCEPTION_PAYLOAD, 1));
+  }
+  if (vm->has(KVM_CAP_X86_TRIPLE_FAULT_EVENT)) {
+    TRY(vm->EnableCap(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1));
+  }
   if (options.pit) {
     kvm_pit_config config{};
     config.flags = KVM_PIT_SPEAKER_DUMMY;  // port 0x61 as well

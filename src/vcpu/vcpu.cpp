@@ -64,7 +64,7 @@ Result<std::unique_ptr<Vcpu>> Vcpu::Create(std::unique_ptr<KvmVcpu> kvm, Config 
 
 Result<> Vcpu::PowerOn() {
   if (config_.tsc_khz != 0) {
-    TRY(kvm_->SetTscKhz(config_.tsc_khz));
+    TRY(SetTscFrequency(*kvm_, config_.tsc_khz));
   }
   if (config_.mcg_cap) {
     const uint64_t banks = *config_.mcg_cap;
@@ -219,6 +219,7 @@ bool Vcpu::ServeRequests() {
       case Request::kTask: RunTask(); break;
       case Request::kPause:
         CompleteLastExit();
+        kvm_->TellGuestOfPause();
         ReportPaused();
         break;
       case Request::kWait: break;

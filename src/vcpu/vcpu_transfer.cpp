@@ -172,22 +172,6 @@ Result<> SetNested(KvmVcpu& vcpu, std::span<const std::byte> bytes) {
   return vcpu.Set(KVM_SET_NESTED_STATE, buffer.data(), "KVM refuses the nested guest's state");
 }
 
-Result<> SetTscFrequency(KvmVcpu& vcpu, uint32_t khz) {
-  const uint32_t here = vcpu.TscKhz();
-  if (khz == 0 || here == 0) {
-    return {};
-  }
-  const uint64_t difference = khz > here ? khz - here : here - khz;
-  if (difference * 1'000'000 <= uint64_t{here} * kTscTolerancePpm) {
-    return {};
-  }
-  if (const Result<> set = vcpu.SetTscKhz(khz); !set) {
-    Log(LogLevel::kWarning, "the guest's TSC ran at {} kHz and will run at {} kHz: this host cannot scale it",
-        khz, here);
-  }
-  return {};
-}
-
 Result<> SetMsrs(KvmVcpu& vcpu, const VcpuState& state, LoadKind kind) {
   std::vector<kvm_msr_entry> entries;
   entries.reserve(state.msrs.size());
@@ -220,6 +204,25 @@ void SetOne(KvmVcpu& vcpu, const VcpuState& state, uint32_t index) {
 }
 
 }  // namespace
+
+Result<> SetTscFrequency(KvmVcpu& vcpu, uint32_t khz) {
+  const uint32_t here = vcpu.TscKhz();
+  if (khz == 0 || here == 0) {
+    return {};
+  }
+  const uint64_t difference = khz > here ? khz - here : here - khz;
+  if (difference * 1'000'000 <= uint64_t{here} * kTscTolerancePpm) {
+    return {};
+  }
+  if (!vcpu.vm().has(KVM_CAP_TSC_CONTROL)) {
+    return Fail(Errc::kUnsupported,
+                "this host's TSC runs at {} kHz and cannot be scaled to {} kHz: leave tsc-frequency out, or "
+                "use a host "
+                "of that frequency",
+                here, khz);
+  }
+  return vcpu.SetTscKhz(khz);
+}
 
 Result<> Validate(const VcpuState& state) {
   if (state.cpuid.size() > VcpuState::kMaxCpuid || state.msrs.size() > VcpuState::kMaxMsrs ||
@@ -287,7 +290,9 @@ Result<> SaveNested(const KvmVcpu& vcpu, VcpuState* state) {
 Result<> LoadVcpu(KvmVcpu& vcpu, const VcpuState& state, LoadKind kind) {
   TRY(Validate(state));
   if (kind != LoadKind::kReset) {
-    TRY(SetTscFrequency(vcpu, state.tsc_khz));
+    if (const Result<> set = SetTscFrequency(vcpu, state.tsc_khz); !set) {
+      Log(LogLevel::kWarning, "vCPU {}: {}; the guest's clock may step", vcpu.id(), set.error().message);
+    }
     std::vector<kvm_cpuid_entry2> cpuid(state.cpuid.size());
     for (size_t i = 0; i < cpuid.size(); ++i) {
       const CpuidEntry& from = state.cpuid[i];

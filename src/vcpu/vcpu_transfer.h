@@ -31,6 +31,10 @@ Result<> SaveNested(const KvmVcpu& vcpu, VcpuState* state);
 // they are.
 Result<> LoadVcpu(KvmVcpu& vcpu, const VcpuState& state, LoadKind kind);
 
+// Lets the guest's TSC run at `khz`: scaled where this host can, free where it already runs so. Fails with a
+// sentence otherwise.
+Result<> SetTscFrequency(KvmVcpu& vcpu, uint32_t khz);
+
 // Conversions between KVM's structures and the described ones.
 kvm_regs ToKvm(const GeneralRegisters& regs);
 GeneralRegisters FromKvm(const kvm_regs& regs);
