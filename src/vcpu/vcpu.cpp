@@ -108,7 +108,13 @@ Vcpu::~Vcpu() {
 void Vcpu::Start(UniqueFunction<void()> on_thread) {
   InstallKickSignal();
   thread_ = std::thread([this, first = std::move(on_thread)]() mutable { ThreadMain(std::move(first)); });
-  thread_id_.wait(0);  // managers pin threads by it as soon as they may ask
+}
+
+int Vcpu::thread_id() const {
+  if (thread_.joinable()) {
+    thread_id_.wait(0);  // a thread that was just started: managers pin it by this as soon as they may ask
+  }
+  return thread_id_.load(std::memory_order_relaxed);
 }
 
 // The order matters, and the entry's mirror of it (see Enter): first the request, then immediate_exit, then

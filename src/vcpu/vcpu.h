@@ -81,7 +81,7 @@ class Vcpu {
   const std::vector<kvm_cpuid_entry2>& cpuid() const { return config_.cpuid; }
   KvmVcpu& kvm() { return *kvm_; }
   const VcpuCounters& counters() const { return counters_; }
-  int thread_id() const { return thread_id_.load(std::memory_order_relaxed); }  // gettid; 0 before it runs
+  int thread_id() const;  // gettid; 0 before Start
 
   void Kick();  // KVM_RUN returns once; nothing else happens
   // `done` once the vCPU has completed its last exit and waits; at once when it does already. On any thread.
