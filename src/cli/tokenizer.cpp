@@ -13,10 +13,11 @@ Result<std::vector<Token>> Tokenize(std::span<const std::string_view> arguments)
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view word = arguments[i];
     if (word.size() < 2 || word[0] != '-') {
-      return Fail(Errc::kUnsupported,
-                  "a bare disk image ('{}') would be an IDE disk, and there is no AHCI controller yet; "
-                  "use -drive if=virtio,format=raw,file={}",
-                  word, word);
+      return Fail(
+          Errc::kUnsupported,
+          "'{}' is neither an option nor a command ('nandu help' lists them); for QEMU a bare word is an "
+          "IDE disk, which is not there yet: use -drive if=virtio,format=raw,file={}",
+          word, word);
     }
     const std::string_view name = word.substr(word.starts_with("--") ? 2 : 1);
     const OptionSpec* option = FindOption(name);

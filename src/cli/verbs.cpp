@@ -51,6 +51,8 @@ VerbOutcome RunVerb(std::span<const std::string_view> arguments) {
   CLI::App* help = app.add_subcommand("help", "list the commands");
   CLI::App* version = app.add_subcommand("version", "print the version");
 
+  const std::string overview =
+      app.help();  // before parsing: afterwards it is the help of the command that was named
   std::vector<std::string> words(arguments.begin(), arguments.end());
   std::ranges::reverse(words);  // CLI11 takes them last word first
   try {
@@ -63,7 +65,7 @@ VerbOutcome RunVerb(std::span<const std::string_view> arguments) {
   } else if (completion->parsed()) {
     Print(CompletionScript(shell));
   } else if (help->parsed()) {
-    Print(app.help() + "\nQEMU's options: nandu -help\n");
+    Print(overview + "\nQEMU's options: nandu -help\n");
   } else if (version->parsed()) {
     Print(VersionText());
   }

@@ -24,13 +24,19 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
   return factory.driver == driver || std::ranges::find(factory.aliases, driver) != factory.aliases.end();
 }
 
-std::string_view KindText(const TypeInfo& type) {
+std::string KindText(const TypeInfo& type) {
   switch (type.kind) {
     case TypeKind::kBool: return "bool";
     case TypeKind::kInteger: return "number";
     case TypeKind::kDouble: return "number";
     case TypeKind::kString: return "string";
-    case TypeKind::kEnum: return "choice";
+    case TypeKind::kEnum: {
+      std::string choices;
+      for (const EnumeratorInfo& enumerator : type.enumerators) {
+        choices += (choices.empty() ? "" : "|") + enumerator.wire;
+      }
+      return choices;
+    }
     case TypeKind::kOptional: return KindText(type.element());
     default: return "value";
   }
