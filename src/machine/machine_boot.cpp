@@ -103,9 +103,7 @@ Result<> Machine::Impl::PrepareBoot() {
 }
 
 Result<> Machine::Impl::ResetBoard() {
-  // vCPUs are out; one commit for all that moves.
-  const AddressSpace::Transaction memory(board->memory());
-  const AddressSpace::Transaction ports(board->ports());
+  const AddressSpace::Transaction transaction;  // vCPUs are out; one commit for all that moves
   q35->root().Reset();
   for (Device* device : all_devices) {
     device->Reset();
