@@ -1,0 +1,56 @@
+"""What an installation holds: the .deb's files and dependencies, the manual page, completion; and what the program maps when it runs."""
+
+import os
+import signal
+import subprocess
+
+from nandu import Qmp, make_rom, run_cases
+
+
+def deb_holds_binary_manual_and_completion(nandu):
+    build = os.path.dirname(nandu.path)
+    subprocess.run(["cpack", "-B", nandu.directory], cwd=build, check=True, capture_output=True, timeout=120)
+    (deb,) = [name for name in os.listdir(nandu.directory) if name.endswith(".deb")]
+    path = nandu.file(deb)
+    listing = subprocess.run(["dpkg-deb", "--contents", path], capture_output=True, text=True, check=True).stdout
+    for name in ("./usr/bin/nandu", "./usr/share/man/man1/nandu.1", "./usr/share/bash-completion/completions/nandu",
+                 "./usr/share/zsh/vendor-completions/_nandu", "./usr/share/fish/vendor_completions.d/nandu.fish", "./usr/share/doc/nandu/LICENSE"):
+        assert name in listing, (name, listing)
+    depends = subprocess.run(["dpkg-deb", "--field", path, "Depends"], capture_output=True, text=True, check=True).stdout
+    assert [word.split()[0] for word in depends.split(",")] == ["libc6"], depends
+    target = nandu.file("root")
+    subprocess.run(["dpkg-deb", "--extract", path, target], check=True)
+    version = subprocess.run([os.path.join(target, "usr/bin/nandu"), "-version"], capture_output=True, text=True, check=True).stdout
+    assert version.startswith("nandu version"), version
+
+
+def manual_page_is_well_formed(nandu):
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "nandu.1")
+    page = subprocess.run(["man", "--warnings", "-l", source], capture_output=True, text=True, check=True, env={**os.environ, "MANWIDTH": "100", "PAGER": "cat"})
+    assert not page.stderr and "SYNOPSIS" in page.stdout, page.stderr
+
+
+def completion_is_valid_bash(nandu):
+    script = nandu.run("completion", "bash").stdout
+    check = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stderr
+    words = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=(nandu -ker); COMP_CWORD=1; _nandu; echo ${{COMPREPLY[@]}}"],
+                           capture_output=True, text=True, check=True).stdout
+    assert words.split() == ["-kernel"], words
+
+
+def running_vm_maps_libc_alone(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    qmp = nandu.file("qmp")
+    process = nandu.start("-M", "q35", "-nodefaults", "-display", "none", "-bios", rom, "-qmp", f"unix:{qmp},server=on,wait=off")
+    Qmp(qmp)
+    with open(f"/proc/{process.pid}/maps", encoding="ascii") as file:
+        mapped = {os.path.basename(line.split()[5]) for line in file if len(line.split()) > 5 and line.split()[5].startswith("/")}
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=10)
+    libraries = {name for name in mapped if ".so" in name}
+    assert libraries <= {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"}, libraries
+
+
+if __name__ == "__main__":
+    run_cases([deb_holds_binary_manual_and_completion, manual_page_is_well_formed, completion_is_valid_bash, running_vm_maps_libc_alone])
