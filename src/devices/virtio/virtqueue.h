@@ -54,7 +54,7 @@ struct QueueFeatures {
 };
 
 struct QueueCounters {
-  Counter popped, completed, interrupts, suppressed_interrupts, kicks, malformed;
+  Counter popped, completed, interrupts, suppressed_interrupts, malformed;
   std::array<Counter, kRingFaultCount> faults;  // malformed, by reason
 };
 

@@ -23,6 +23,7 @@ class FakeGuest {
       : size_bytes_(size_bytes), memory_(TestMemory(size_bytes)), dma_(memory_) {}
 
   uint64_t size_bytes() const { return size_bytes_; }
+  uint64_t used_bytes() const { return next_; }
   const std::shared_ptr<const GuestMemory>& memory() const { return memory_; }
   DmaSpace& dma() { return dma_; }  // one that is always enabled; a PCI function has its own
 
