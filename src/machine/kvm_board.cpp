@@ -1,5 +1,7 @@
 #include "machine/kvm_board.h"
 
+#include <algorithm>
+#include <iterator>
 #include <unistd.h>
 
 #include "kvm/irqchip_state.h"
@@ -45,14 +47,14 @@ void KvmBoard::StopVcpus() {
   vcpus_.reset();
 }
 
-Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config) {
+Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config, const FirmwareRom* rom) {
   TRY(CheckRam(config.ram_bytes));
   std::unique_ptr<KvmBoard> board(new KvmBoard());
   board->kvm_ = TRY(Kvm::Open());
   const HostCpu host = QueryHostCpu(*board->kvm_);
   board->cpu_ = TRY(Prefix(Resolve(config.cpu, host), Format("-cpu {}", config.cpu)));
   TRY(board->CreateVm(config));
-  TRY(board->MapRam(config));
+  TRY(board->MapMemory(config, rom));
   TRY(board->CreateVcpus(config, host));
   return board;
 }
@@ -75,8 +77,8 @@ Result<> KvmBoard::CreateVm(const MachineConfig& config) {
   return {};
 }
 
-Result<> KvmBoard::MapRam(const MachineConfig& config) {
-  map_ = MapMemory(config.ram_bytes);
+Result<> KvmBoard::MapMemory(const MachineConfig& config, const FirmwareRom* rom) {
+  map_ = nandu::MapMemory(config.ram_bytes);
   const uint64_t end = MemoryMap::kFourGiB + map_.high_ram_bytes;
   if (map_.high_ram_bytes != 0 && end > (uint64_t{1} << cpu_.phys_bits)) {
     return Fail(Errc::kInvalidArgument,
@@ -90,11 +92,16 @@ Result<> KvmBoard::MapRam(const MachineConfig& config) {
   options.in_core_dump = config.dump_guest_core;
   const std::shared_ptr<RamBlock> block =
       TRY(RamBlock::CreateAnonymous(config.ram_block_name, config.ram_bytes, options));
-  const AddressSpace::Transaction transaction(memory_);
-  ram_.push_back(TRY(memory_.Map(0, Region::Ram(block, 0, map_.low_ram_bytes))));
+  // One commit, and before there is a vCPU: each slot costs KVM milliseconds afterwards.
+  const AddressSpace::Transaction transaction;
+  mappings_.push_back(TRY(memory_.Map(0, Region::Ram(block, 0, map_.low_ram_bytes))));
   if (map_.high_ram_bytes != 0) {
-    ram_.push_back(
+    mappings_.push_back(
         TRY(memory_.Map(MemoryMap::kFourGiB, Region::Ram(block, map_.low_ram_bytes, map_.high_ram_bytes))));
+  }
+  if (rom != nullptr) {
+    std::vector<Mapping> mapped = TRY(rom->Map(memory_));
+    std::ranges::move(mapped, std::back_inserter(mappings_));
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "boot/firmware_rom.h"
 #include "kvm/ioevent_listener.h"
 #include "kvm/irq_line.h"
 #include "kvm/irq_router.h"
@@ -34,7 +35,8 @@ class KvmBoard final : private VcpuObserver {
     std::function<void(std::string_view why)> internal_error;
     std::function<void(SystemEvent event)> system_event;
   };
-  static Result<std::unique_ptr<KvmBoard>> Create(const MachineConfig& config);
+  // `rom`: firmware to map, or null.
+  static Result<std::unique_ptr<KvmBoard>> Create(const MachineConfig& config, const FirmwareRom* rom);
   ~KvmBoard() override;
 
   void SetEvents(Events events) { events_ = std::move(events); }  // before the first vCPU runs
@@ -60,7 +62,7 @@ class KvmBoard final : private VcpuObserver {
  private:
   KvmBoard();
   Result<> CreateVm(const MachineConfig& config);
-  Result<> MapRam(const MachineConfig& config);
+  Result<> MapMemory(const MachineConfig& config, const FirmwareRom* rom);
   Result<> CreateVcpus(const MachineConfig& config, const HostCpu& host);
 
   void OnTripleFault(unsigned index) override;
@@ -81,7 +83,7 @@ class KvmBoard final : private VcpuObserver {
   MemoryMap map_;
   CpuModel cpu_;
   CpuTopology topology_;
-  std::vector<Mapping> ram_;
+  std::vector<Mapping> mappings_;  // RAM and ROM
   std::unique_ptr<VcpuSet> vcpus_;
 };
 

@@ -94,7 +94,7 @@ Result<> Machine::Impl::OpenBackends() {
 
 Result<> Machine::Impl::BuildBoard() {
   clock = VmClock::Create(loop);
-  board = TRY(KvmBoard::Create(config));
+  board = TRY(KvmBoard::Create(config, rom ? &*rom : nullptr));
   MachineHost::Parts parts{.control = loop,
                            .clock = *clock,
                            .memory = board->memory(),
@@ -106,9 +106,6 @@ Result<> Machine::Impl::BuildBoard() {
                            .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
                            .vcpus = config.smp.cpus};
   host = std::make_unique<MachineHost>(std::move(parts));
-  if (rom) {
-    rom_mappings = TRY(rom->Map(board->memory()));
-  }
   q35 = TRY(Q35::Create(*host, *board, config));
   all_devices = q35->devices();
   return {};

@@ -52,7 +52,6 @@ struct Machine::Impl {
   std::optional<FirmwareRom> rom;
   std::unique_ptr<VmClock> clock;
   std::unique_ptr<KvmBoard> board;
-  std::vector<Mapping> rom_mappings;
   std::unique_ptr<MachineHost> host;
   std::unique_ptr<Q35> q35;
   std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
