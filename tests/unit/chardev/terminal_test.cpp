@@ -130,8 +130,9 @@ TEST(Terminal, AFatalSignalGivesTheTerminalBack) {
   if (child == 0) {
     const bool entered =
         TerminalGuard::Enter(pty.slave.get(), TerminalGuard::Signals::kPassToGuest).has_value();
-    ::write(pty.slave.get(), entered ? "y" : "n", 1);
-    ::raise(SIGABRT);
+    if (::write(pty.slave.get(), entered ? "y" : "n", 1) == 1) {
+      ::raise(SIGABRT);
+    }
     ::_exit(1);
   }
   int status = 0;
