@@ -33,6 +33,17 @@ TEST(BootLoader, WritesKernelAndTables) {
   EXPECT_EQ(entry.mode, CpuEntry::Mode::kLong64);
 }
 
+TEST(BootLoader, BiosDataAreaTellsWhereConventionalMemoryEnds) {
+  const auto memory = TestMemory(kRam);
+  ASSERT_TRUE(BootLoader::Create(Options(TestKernel{}.Bytes())).value()->Load(*memory));
+  uint16_t segment = 0;
+  uint16_t kib = 0;
+  ASSERT_TRUE(memory->Load(Gpa{0x40e}, &segment));
+  ASSERT_TRUE(memory->Load(Gpa{0x413}, &kib));
+  EXPECT_EQ(segment, 0x9fc0);
+  EXPECT_EQ(kib, 639);
+}
+
 TEST(BootLoader, WritesTheSameAgainAfterAReset) {
   const auto memory = TestMemory(kRam);
   const auto loader = BootLoader::Create(Options(TestElf{}.Bytes())).value();

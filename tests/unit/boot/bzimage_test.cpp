@@ -90,12 +90,12 @@ TEST(BzImage, BootParamsCarryHeaderCommandLineAndMemoryMap) {
   ASSERT_TRUE(Open({})->Load(*memory, Input("root=/dev/vda ro")));
   boot_params params = {};
   ASSERT_TRUE(memory->Load(Gpa{layout::kZeroPage}, &params));
-  EXPECT_EQ(params.hdr.header, 0x53726448u);
-  EXPECT_EQ(params.hdr.type_of_loader, 0xb0);
-  EXPECT_EQ(params.hdr.cmd_line_ptr, layout::kCommandLine);
-  EXPECT_EQ(params.acpi_rsdp_addr, layout::kRsdp);
-  EXPECT_EQ(params.e820_entries, BuildE820({.low_ram_bytes = kRam}, kAcpiBytes).size());
-  EXPECT_EQ(params.e820_table[0].size, 0x9fc00u);
+  EXPECT_EQ(+params.hdr.header, 0x53726448u);
+  EXPECT_EQ(+params.hdr.type_of_loader, 0xb0);
+  EXPECT_EQ(+params.hdr.cmd_line_ptr, layout::kCommandLine);
+  EXPECT_EQ(+params.acpi_rsdp_addr, layout::kRsdp);
+  EXPECT_EQ(+params.e820_entries, BuildE820({.low_ram_bytes = kRam}, kAcpiBytes).size());
+  EXPECT_EQ(+params.e820_table[0].size, 0x9fc00u);
   std::string line(17, '\0');
   ASSERT_TRUE(memory->Read(Gpa{layout::kCommandLine}, line.data(), line.size()));
   EXPECT_EQ(line, std::string("root=/dev/vda ro\0", 17));
@@ -121,8 +121,8 @@ TEST(BzImage, BytesBeyondTheHeadersLengthAreNoFields) {
   ASSERT_TRUE(OpenGuestImage(FileOf(bytes)).value()->Load(*memory, Input()));
   boot_params params = {};
   ASSERT_TRUE(memory->Load(Gpa{layout::kZeroPage}, &params));
-  EXPECT_EQ(params.hdr.handover_offset, 0u);
-  EXPECT_EQ(params.hdr.init_size, 0x300000u);
+  EXPECT_EQ(+params.hdr.handover_offset, 0u);
+  EXPECT_EQ(+params.hdr.init_size, 0x300000u);
 }
 
 TEST(BzImage, InitrdLiesHighBelowTheAcpiTables) {
@@ -133,8 +133,8 @@ TEST(BzImage, InitrdLiesHighBelowTheAcpiTables) {
   ASSERT_TRUE(Open({})->Load(*memory, input));
   boot_params params = {};
   ASSERT_TRUE(memory->Load(Gpa{layout::kZeroPage}, &params));
-  EXPECT_EQ(params.hdr.ramdisk_image, kRam - kAcpiBytes - 8192);
-  EXPECT_EQ(params.hdr.ramdisk_size, 5000u);
+  EXPECT_EQ(+params.hdr.ramdisk_image, kRam - kAcpiBytes - 8192);
+  EXPECT_EQ(+params.hdr.ramdisk_size, 5000u);
   EXPECT_EQ(ByteAt(*memory, params.hdr.ramdisk_image + 4999), 'I');
 }
 

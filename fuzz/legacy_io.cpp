@@ -1,0 +1,103 @@
+// A guest that accesses the board's old devices as it likes: six bytes an access. Afterwards what every
+// device saves must load again.
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "devices/legacy/hpet.h"
+#include "devices/legacy/i8042.h"
+#include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/rtc.h"
+#include "devices/legacy/serial_device.h"
+#include "devices/pci/pci_bus.h"
+#include "state/document.h"
+#include "state/state.h"
+#include "support/fake_host.h"
+
+namespace {
+
+using namespace nandu;
+
+struct Board {
+  Board() {
+    Hpet::Options options;
+    options.gsi = [this](unsigned gsi) -> IrqLine* { return gsi < 16 ? &host.isa[gsi] : &high.at(gsi - 16); };
+    hpet = Hpet::Create(host, std::move(options)).value();
+    rtc = Rtc::Create(host, hpet->rtc_line(), {}).value();
+    i8042 = I8042::Create(host).value();
+    serial = SerialDevice::Create(host, {.id = "s", .chardev = terminal}).value();
+    PciBus::Options root;
+    root.id = "pcie.0";
+    root.spaces = {&host.memory, &host.io};
+    bus = std::make_unique<PciBus>(std::move(root));
+    std::array<IrqLine*, IrqRouter::kPirqs> lines = {};
+    for (unsigned i = 0; i < IrqRouter::kPirqs; i++) {
+      lines[i] = &high[i];
+    }
+    lpc = Ich9Lpc::Create(host, *bus, lines).value();
+    lpc->SetUpAsFirmware();
+  }
+  std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }
+
+  FakeHost host;
+  std::array<FakeIrqLine, 8> high;
+  std::shared_ptr<FakeChardev> terminal = host.AddChardev("t");
+  std::unique_ptr<PciBus> bus;
+  std::unique_ptr<Hpet> hpet;
+  std::unique_ptr<Rtc> rtc;
+  std::unique_ptr<I8042> i8042;
+  std::unique_ptr<SerialDevice> serial;
+  std::unique_ptr<Ich9Lpc> lpc;
+};
+
+void Access(Board& board, const uint8_t* bytes) {
+  constexpr std::array<uint16_t, 8> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0x620, 0xcf8};
+  const unsigned size = 1u << (bytes[0] >> 3 & 3);
+  const unsigned narrow = size > 4 ? 4 : size;
+  const uint64_t value =
+      (bytes[2] | uint64_t{bytes[3]} << 8 | uint64_t{bytes[4]} << 16 | uint64_t{bytes[5]} << 24) *
+      (size == 8 ? 0x100000001 : 1);
+  const auto port = static_cast<uint16_t>(kPorts[bytes[1] >> 5] + (bytes[1] & 31));
+  const uint64_t hpet = 0xfed00000 + (uint64_t{bytes[1]} << 2);
+  switch (bytes[0] & 7) {
+    case 0: static_cast<void>(board.host.io.Read(port, narrow)); break;
+    case 1: static_cast<void>(board.host.io.Write(port, narrow, value)); break;
+    case 2: static_cast<void>(board.host.memory.Read(hpet, size)); break;
+    case 3: static_cast<void>(board.host.memory.Write(hpet, size, value)); break;
+    case 4: static_cast<void>(board.bus->WriteConfig(0, 0xf8, bytes[1], 1, bytes[2])); break;
+    case 5: board.host.fake_clock.Advance(static_cast<int64_t>(value & 0xfffff)); break;
+    case 6: board.terminal->Type("x"); break;
+    default: board.host.loop.RunReady();
+  }
+}
+
+std::vector<std::byte> Saved(const Device& device) {
+  StateDocument document;
+  device.Save(StateWriter(document, "/d"));
+  return document.Serialize();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr size_t kAccessBytes = 6;
+  Board board;
+  for (size_t at = 0; size - at >= kAccessBytes; at += kAccessBytes) {
+    Access(board, data + at);
+  }
+  Board copy;
+  for (size_t i = 0; i < board.devices().size(); i++) {
+    Device& from = *board.devices()[i];
+    Device& to = *copy.devices()[i];
+    from.Quiesce([] {});
+    to.Quiesce([] {});
+    const auto bytes = Saved(from);
+    const StateDocument document = StateDocument::Parse(bytes).value();
+    if (!to.Load(StateReader(document, "/d")) || Saved(to) != bytes) {
+      std::abort();
+    }
+  }
+  return 0;
+}
