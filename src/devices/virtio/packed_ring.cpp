@@ -1,9 +1,9 @@
 // Packed rings. virtio 1.2, 2.8. One ring of descriptors; a pair of flag bits against each side's wrap
 // counter says whose a slot is.
 #include <algorithm>
-#include <atomic>
 
 #include "base/checked.h"
+#include "devices/virtio/full_fence.h"
 #include "devices/virtio/ring.h"
 
 namespace nandu {
@@ -129,7 +129,7 @@ class PackedRing final : public Ring {
 
   bool WantsInterrupt() override {
     // The used descriptor must be visible before the driver's wish is read (2.8.21.3).
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
     const uint32_t used = std::exchange(unsignalled_, 0);
     if (std::exchange(signal_next_, false)) {
       return true;
@@ -156,7 +156,7 @@ class PackedRing final : public Ring {
       SetDeviceEvent(0, kEventEnable);
     }
     // The wish must be visible before the next slot is looked at again.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
   }
 
  private:

@@ -1,7 +1,6 @@
 // Split rings. virtio 1.2, 2.7. Indices run freely modulo 65536.
-#include <atomic>
-
 #include "base/checked.h"
+#include "devices/virtio/full_fence.h"
 #include "devices/virtio/ring.h"
 
 namespace nandu {
@@ -85,7 +84,7 @@ class SplitRing final : public Ring {
   bool WantsInterrupt() override {
     // The used index must be visible before the driver's wish is read, or both sides may wait for each other
     // (2.7.7.2).
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
     const uint32_t used = std::exchange(unsignalled_, 0);
     if (std::exchange(signal_next_, false)) {
       return true;
@@ -115,7 +114,7 @@ class SplitRing final : public Ring {
       SetUsedField(0, 0);
     }
     // The wish must be visible before the index is read again (2.7.10).
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
   }
 
  private:

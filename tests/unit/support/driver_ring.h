@@ -2,7 +2,6 @@
 // used. One thread, which may be another than the device's.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -12,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "devices/virtio/full_fence.h"
 #include "devices/virtio/ring_wire.h"
 #include "devices/virtio/virtqueue.h"
 #include "support/fake_guest.h"
@@ -186,7 +186,7 @@ class DriverRing {
   }
   // Whether the device asked for a kick after what was published last.
   bool KickWanted() const {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
     if (!options_.packed) {
       if (!options_.event_index) {
         return (guest_.Load<uint16_t>(config_.device) & kUsedNoNotify) == 0;
