@@ -45,8 +45,8 @@ struct SerialGuest {
     do {
       io.RunUntilIdle();
       control.RunReady();
+      io.RunUntilIdle();
     } while (control.posted() > 0);
-    io.RunUntilIdle();
   }
   void Start(uint64_t without = 0) {
     FakeVirtioGuest::DriverOptions options;
@@ -195,7 +195,7 @@ TEST(Console, InputIsThrottledByTheGuestsBuffers) {
     ASSERT_TRUE(used);
     got += vm.guest->ring(vm.In(1)).BytesOf(buffer).substr(0, used->length);
   }
-  EXPECT_EQ(got, flood);
+  EXPECT_TRUE(got == flood);
 }
 
 TEST(Console, OutputIsThrottledByTheChardev) {
@@ -216,7 +216,7 @@ TEST(Console, OutputIsThrottledByTheChardev) {
   chardev->SetWriteRoom(1'000'000);
   vm.Settle();
   EXPECT_EQ(vm.guest->ring(vm.Out(0)).NextUsed(), (Used{sent.id, 0}));
-  EXPECT_EQ(chardev->TakeWritten(), flood);
+  EXPECT_TRUE(chardev->TakeWritten() == flood);
 }
 
 TEST(Console, APauseInTheMiddleOfALongWriteRepeatsNothing) {
@@ -234,7 +234,7 @@ TEST(Console, APauseInTheMiddleOfALongWriteRepeatsNothing) {
   EXPECT_EQ(chardev->written().size(), 10U);
   vm.Resume();
   EXPECT_EQ(vm.guest->ring(vm.Out(0)).NextUsed(), (Used{sent.id, 0}));
-  EXPECT_EQ(chardev->TakeWritten(), text);
+  EXPECT_TRUE(chardev->TakeWritten() == text);
 }
 
 TEST(Console, AClientThatComesAndGoesOpensAndClosesASerialPort) {
