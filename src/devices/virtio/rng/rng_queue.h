@@ -37,7 +37,7 @@ class RngQueue {
 
   void Start(ActiveQueue active, const std::vector<ParkedChain>& parked);
   std::optional<QueueAtRest> Stop();  // nothing is ever in flight here; nullopt: it had no queue
-  void Serve();                       // everything available, as far as the limit allows
+  void Serve();                       // what is available, as far as the limit and its turn allow
   void Refill();                      // a new period
 
   EventLoop& loop() { return loop_; }
@@ -53,6 +53,7 @@ class RngQueue {
   const RngLimit limit_;
   RngCounters counters_;
   std::optional<Virtqueue> queue_;
+  int kick_fd_ = -1;
   std::unique_ptr<EventWatch> watch_;
   uint64_t used_bytes_ = 0;  // in this period
   Timer* timer_ = nullptr;
