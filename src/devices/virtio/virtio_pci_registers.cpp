@@ -1,12 +1,7 @@
-// The modern interface: capabilities, the common and device configuration, doorbells, and the window in
+// The modern interface's registers: common and device configuration, doorbells, and the window in
 // configuration space. virtio 1.2, sections 4.1.3 and 4.1.4.
-#include <array>
-#include <cerrno>
 #include <cstring>
-#include <sys/eventfd.h>
 
-#include "devices/pci/pci_caps.h"
-#include "devices/pci/pci_regs.h"
 #include "devices/virtio/virtio_bars.h"
 #include "devices/virtio/virtio_features.h"
 #include "devices/virtio/virtio_pci_transport.h"
@@ -20,9 +15,7 @@ namespace {
 
 constexpr uint64_t Ones(unsigned size) { return size >= 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * size)) - 1; }
 
-// Within the capability, behind its first four bytes: the window that is served here.
-constexpr uint16_t kWindowBytes = 16;  // bar, offset, length, data
-constexpr uint16_t kWindowData = 12;
+constexpr uint16_t kWindowData = 12;  // in the window: bar, offset, length, data
 
 }  // namespace
 
@@ -44,83 +37,6 @@ ExitDone VirtioPciTransport::ModernBar::Write(uint64_t offset, unsigned size, ui
     return transport_.WriteModern(offset + 4, 4, value >> 32);
   }
   return transport_.WriteModern(offset, size, value & Ones(size));
-}
-
-Result<std::unique_ptr<VirtioPciTransport>> VirtioPciTransport::Create(VirtioDevice& device,
-                                                                       PciFunction& function,
-                                                                       const VirtioPciTraits& traits,
-                                                                       MsiAllocator& msi) {
-  std::unique_ptr<VirtioPciTransport> transport(new VirtioPciTransport(device, function, traits));
-  TRY(transport->AddQueues());
-  if (traits.legacy) {
-    TRY(transport->AddLegacyInterface());
-  }
-  if (traits.modern) {
-    TRY(transport->AddModernInterface());
-  }
-  if (traits.vectors > 0) {
-    TRY(function.EnableMsix(traits.vectors, kMsixBar, msi));
-  }
-  VirtioPciTransport* const raw = transport.get();
-  function.SetConfigHook([raw](uint16_t, unsigned) { return raw->OnConfigWrite(); });
-  function.SetResetHook([raw] { return raw->StopAndWait(/*reset=*/true); });
-  device.SetTransport(raw);
-  return transport;
-}
-
-Result<> VirtioPciTransport::AddQueues() {
-  if (device_.queue_count() > kMaxQueues) {
-    return Fail(Errc::kInvalidArgument, "{} queues are too many; a virtio device has at most {}",
-                device_.queue_count(), kMaxQueues);
-  }
-  for (unsigned i = 0; i < device_.queue_count(); ++i) {
-    auto queue = std::make_unique<Queue>();
-    queue->kick = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    if (!queue->kick) {
-      return FailErrno(errno, "creating an eventfd for queue {}", i);
-    }
-    queue->config.size = device_.MaxQueueSize(i);
-    queues_.push_back(std::move(queue));
-  }
-  return {};
-}
-
-Result<uint8_t> VirtioPciTransport::AddVirtioCapability(CapType type, uint64_t offset, uint32_t length) {
-  const bool longer = type == CapType::kNotify || type == CapType::kPciConfig;
-  const uint16_t bytes = longer ? 20 : 16;
-  CapabilityBody body(CapabilityBody::Space::kLegacy, bytes);
-  body.Field(2, 1, bytes);
-  body.Field(3, 1, static_cast<uint8_t>(type));
-  body.Field(4, 1, type == CapType::kPciConfig ? 0 : kModernBar);
-  body.Field(8, 4, static_cast<uint32_t>(offset));
-  body.Field(12, 4, length);
-  if (type == CapType::kNotify) {
-    body.Field(16, 4, kNotifyMultiplier);
-  }
-  return function_.AddCapability(pci::kCapVendor, body.body(), body.writable());
-}
-
-Result<> VirtioPciTransport::AddModernInterface() {
-  TRY(AddVirtioCapability(CapType::kCommon, kCommonOffset, kRegionBytes));
-  TRY(AddVirtioCapability(CapType::kIsr, kIsrOffset, kRegionBytes));
-  TRY(AddVirtioCapability(CapType::kDevice, kDeviceOffset, kRegionBytes));
-  TRY(AddVirtioCapability(CapType::kNotify, kNotifyOffset, kRegionBytes));
-  const uint8_t window = TRY(AddVirtioCapability(CapType::kPciConfig, 0, 0));
-  function_.SetConfigWindow(
-      static_cast<uint16_t>(window + 4), kWindowBytes,
-      [this](uint16_t offset, unsigned size) { return ReadWindow(offset, size); },
-      [this](uint16_t offset, unsigned size, uint32_t value) { return WriteWindow(offset, size, value); });
-  return function_.AddBar(
-      kModernBar, BarKind::kMemory64Prefetchable,
-      Region::Io(std::make_shared<ModernBar>(*this, function_.name()), kModernBarBytes, ModernEvents()));
-}
-
-std::vector<IoEvent> VirtioPciTransport::ModernEvents() const {
-  std::vector<IoEvent> events;
-  for (size_t i = 0; traits_.ioeventfd && i < queues_.size(); ++i) {
-    events.push_back({kNotifyOffset + kNotifyMultiplier * i, 0, std::nullopt, queues_[i]->kick.get()});
-  }
-  return events;
 }
 
 uint64_t VirtioPciTransport::ReadModern(uint64_t offset, unsigned size) {
