@@ -1,7 +1,7 @@
 // One queue of a tap on one I/O loop. Frames are read and written at once with readv and writev, which copy
 // between guest memory and the kernel's buffers and never block; the loop's ring only says when there are
-// frames again. (Measured: a ring operation per frame costs more than the system call it saves;
-// bench/README.md.)
+// frames again. Measured for 1,500-byte frames: writev 0.36 us each, a ring operation 0.50 us alone and 0.35
+// us in batches of 32; so the ring would gain nothing, and every frame would have to outlive its call.
 #pragma once
 
 #include <memory>
