@@ -66,8 +66,10 @@ inline std::vector<Malformed> AllMalformed(bool packed) {
                                 Malformed::kIndirectAndNext,
                                 Malformed::kIndirectTooLong};
   if (!packed) {
-    all.insert(all.end(), {Malformed::kAvailableJump, Malformed::kHeadRange, Malformed::kNextRange,
-                           Malformed::kIndirectLoop, Malformed::kIndirectNextRange});
+    for (const Malformed split_only : {Malformed::kAvailableJump, Malformed::kHeadRange, Malformed::kNextRange,
+                                       Malformed::kIndirectLoop, Malformed::kIndirectNextRange}) {
+      all.push_back(split_only);
+    }
   }
   return all;
 }
