@@ -127,7 +127,7 @@ void Lifecycle::QuiesceDevices(int64_t deadline_ns, Done done) {
   deadline_->ArmAfter(deadline_ns);
   for (Device* device : devices) {
     device->Quiesce([this, device, round, settle, alive = alive_] {
-      loop_.Post([this, device, round, settle, alive] {
+      loop_.Post([device, round, settle, alive] {
         if (!*alive) {
           return;
         }
