@@ -21,7 +21,6 @@ constexpr RequiredCap kRequired[] = {
     {KVM_CAP_IRQ_ROUTING, "interrupt routing"},
     {KVM_CAP_MP_STATE, "multiprocessor state"},
     {KVM_CAP_XSAVE, "XSAVE state"},
-    {KVM_CAP_XCRS, "extended control registers"},
     {KVM_CAP_IMMEDIATE_EXIT, "immediate exits"},
 };
 constexpr size_t kMaxCpuidEntries = 1024;

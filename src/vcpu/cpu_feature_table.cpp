@@ -330,8 +330,18 @@ constexpr Feature kFeatures[] = {
 };
 // clang-format on
 
+constexpr std::array<uint64_t, kFeatureWords> kNamed = [] {
+  std::array<uint64_t, kFeatureWords> named{};
+  for (const Feature& feature : kFeatures) {
+    named[static_cast<size_t>(feature.word)] |= uint64_t{1} << feature.bit;
+  }
+  return named;
+}();
+
 }  // namespace
 
 std::span<const Feature> AllFeatures() { return kFeatures; }
+
+uint64_t NamedBits(FeatureWord word) { return kNamed[static_cast<size_t>(word)]; }
 
 }  // namespace nandu

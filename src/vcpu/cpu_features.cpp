@@ -62,9 +62,6 @@ constexpr OtherName kOtherNames[] = {
     {"sse4-2", "sse4.2"},  {"xd", "nx"},
 };
 
-// An invariant TSC ties the guest to hosts of one frequency.
-constexpr std::string_view kNotMigratable = "invtsc";
-
 constexpr char kRegisterNames[][4] = {"EAX", "EBX", "ECX", "EDX"};
 
 }  // namespace
@@ -106,24 +103,10 @@ std::string FeatureText(FeatureWord word, unsigned bit) {
   return Format("{}{}{} [bit {}]", place, name.empty() ? "" : ".", name, bit);
 }
 
-uint64_t NamedBits(FeatureWord word) {
-  uint64_t bits = 0;
-  for (const Feature& feature : AllFeatures()) {
-    if (feature.word == word) {
-      bits |= uint64_t{1} << feature.bit;
-    }
-  }
-  return bits;
-}
-
 uint64_t MigratableBits(FeatureWord word) {
-  uint64_t bits = NamedBits(word);
-  for (const Feature& feature : FindFeatures(kNotMigratable)) {
-    if (feature.word == word) {
-      bits &= ~(uint64_t{1} << feature.bit);
-    }
-  }
-  return bits;
+  // An invariant TSC ties the guest to hosts of one frequency.
+  constexpr uint64_t kInvariantTsc = 1U << 8;
+  return NamedBits(word) & ~(word == FeatureWord::k80000007Edx ? kInvariantTsc : 0);
 }
 
 }  // namespace nandu

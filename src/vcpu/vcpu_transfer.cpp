@@ -252,10 +252,12 @@ Result<VcpuState> SaveVcpu(const KvmVcpu& vcpu, std::vector<uint32_t>* msrs) {
   state.regs = FromKvm(regs);
   state.sregs = TRY(GetSystemRegisters(vcpu));
   state.xsave = TRY(GetXsave(vcpu));
-  kvm_xcrs xcrs{};
-  TRY(vcpu.Get(KVM_GET_XCRS, &xcrs, "KVM_GET_XCRS"));
-  for (uint32_t i = 0; i < std::min<uint32_t>(xcrs.nr_xcrs, KVM_MAX_XCRS); ++i) {
-    state.xcrs.push_back({xcrs.xcrs[i].xcr, xcrs.xcrs[i].value});
+  if (vcpu.vm().has(KVM_CAP_XCRS)) {  // not on a host without XSAVE
+    kvm_xcrs xcrs{};
+    TRY(vcpu.Get(KVM_GET_XCRS, &xcrs, "KVM_GET_XCRS"));
+    for (uint32_t i = 0; i < std::min<uint32_t>(xcrs.nr_xcrs, KVM_MAX_XCRS); ++i) {
+      state.xcrs.push_back({xcrs.xcrs[i].xcr, xcrs.xcrs[i].value});
+    }
   }
   kvm_debugregs debug{};
   TRY(vcpu.Get(KVM_GET_DEBUGREGS, &debug, "KVM_GET_DEBUGREGS"));
@@ -306,12 +308,14 @@ Result<> LoadVcpu(KvmVcpu& vcpu, const VcpuState& state, LoadKind kind) {
   const kvm_regs regs = ToKvm(state.regs);
   TRY(vcpu.Set(KVM_SET_REGS, &regs, "KVM refuses the registers"));
   TRY(SetXsave(vcpu, state.xsave));
-  kvm_xcrs xcrs{};
-  xcrs.nr_xcrs = static_cast<uint32_t>(state.xcrs.size());
-  for (size_t i = 0; i < state.xcrs.size(); ++i) {
-    xcrs.xcrs[i] = {state.xcrs[i].xcr, 0, state.xcrs[i].value};
+  if (!state.xcrs.empty()) {
+    kvm_xcrs xcrs{};
+    xcrs.nr_xcrs = static_cast<uint32_t>(state.xcrs.size());
+    for (size_t i = 0; i < state.xcrs.size(); ++i) {
+      xcrs.xcrs[i] = {state.xcrs[i].xcr, 0, state.xcrs[i].value};
+    }
+    TRY(vcpu.Set(KVM_SET_XCRS, &xcrs, "KVM refuses the extended control registers"));
   }
-  TRY(vcpu.Set(KVM_SET_XCRS, &xcrs, "KVM refuses the extended control registers"));
   kvm_debugregs debug{};
   std::copy(state.debug.db.begin(), state.debug.db.end(), std::begin(debug.db));
   debug.dr6 = state.debug.dr6;
