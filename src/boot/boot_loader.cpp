@@ -1,6 +1,22 @@
 #include "boot/boot_loader.h"
 
+#include "boot/layout.h"
+
 namespace nandu {
+namespace {
+
+// Linux reserves memory from there on (arch/x86/kernel/ebda.c); zeroes would make it guess.
+Result<> WriteBiosDataArea(const GuestMemory& memory) {
+  constexpr auto kSegment = static_cast<uint16_t>(layout::kConventionalEnd >> 4);
+  constexpr auto kKiB = static_cast<uint16_t>(layout::kConventionalEnd >> 10);
+  if (!memory.Store(Gpa{layout::kEbdaSegmentWord}, kSegment) ||
+      !memory.Store(Gpa{layout::kBaseMemoryWord}, kKiB)) {
+    return Fail(Errc::kNoMemory, "the guest has no RAM at {:#x}", layout::kEbdaSegmentWord);
+  }
+  return {};
+}
+
+}  // namespace
 
 ImageInput BootLoader::input() const {
   return {.command_line = command_line_,
@@ -29,6 +45,7 @@ Result<> BootLoader::SetAcpi(const AcpiInput& input) {
 }
 
 Result<CpuEntry> BootLoader::Load(const GuestMemory& memory) const {
+  TRY(WriteBiosDataArea(memory));
   TRY(acpi_.Write(memory));
   TRY(smbios_.Write(memory));
   return image_->Load(memory, input());

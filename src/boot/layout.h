@@ -1,6 +1,7 @@
 // Where nandu puts what it writes for a guest that it boots without firmware. Everything below is
 // guest-physical.
 //
+//   0x00000400  the two words of the BIOS data area that kernels read: where conventional memory ends
 //   0x00001000  GDT of the entry state (four descriptors)
 //   0x00002000  PVH start info, module list, memory map
 //   0x00006ff0  initial stack, growing down
@@ -20,6 +21,8 @@
 
 namespace nandu::layout {
 
+inline constexpr uint64_t kEbdaSegmentWord = 0x40e;
+inline constexpr uint64_t kBaseMemoryWord = 0x413;  // KiB
 inline constexpr uint64_t kGdt = 0x1000;
 inline constexpr uint64_t kPvhStartInfo = 0x2000;
 inline constexpr uint64_t kPvhModules = 0x2100;

@@ -277,28 +277,29 @@ void Hpet::WriteWholeLocked(uint64_t reg, uint64_t value, uint64_t mask) {
 }
 
 void Hpet::Write(uint64_t offset, unsigned size, uint64_t value) {
-  bool before = false;
   {
     const MutexLock lock(mutex_);
     if (size < 4 || offset % size != 0) {
       counters_.ignored_accesses.Add();
       return;
     }
-    before = (state_.config & kLegacyReplacement) != 0;
     const unsigned shift = size == 8 ? 0 : static_cast<unsigned>(8 * (offset & 4));
     const uint64_t mask = size == 8 ? ~uint64_t{0} : kLow32 << shift;
     WriteWholeLocked(offset & ~uint64_t{7}, value << shift, mask);
   }
-  TellLegacy(before);
+  TellLegacy();
 }
 
-void Hpet::TellLegacy(bool before) {
+void Hpet::TellLegacy() {
+  // One at a time, so that of two vCPUs the later state is told last.
+  const MutexLock telling(tell_mutex_);
   bool now = false;
   {
     const MutexLock lock(mutex_);
     now = (state_.config & kLegacyReplacement) != 0;
   }
-  if (now != before && options_.legacy_replacement) {
+  if (now != told_ && options_.legacy_replacement) {
+    told_ = now;
     options_.legacy_replacement(now);
   }
 }
@@ -312,33 +313,26 @@ void Hpet::SetRtc(bool level) {
 }
 
 void Hpet::Reset() {
-  bool before = false;
   {
     const MutexLock lock(mutex_);
-    before = (state_.config & kLegacyReplacement) != 0;
     WriteConfigurationLocked(0);
     for (unsigned i = 0; i < kTimers; i++) {
       WriteTimerConfigLocked(i, 0);
     }
     state_ = HpetState{};
   }
-  TellLegacy(before);
+  TellLegacy();
 }
 
 void Hpet::Resume() {
-  bool on = false;
   {
     const MutexLock lock(mutex_);
-    on = (state_.config & kLegacyReplacement) != 0;
     for (unsigned i = 0; i < kTimers; i++) {
       DriveLocked(i);
     }
     ArmAllLocked();
   }
-  // After a load the PIT must hear it, too; told again it does nothing.
-  if (options_.legacy_replacement) {
-    options_.legacy_replacement(on);
-  }
+  TellLegacy();  // after a load
 }
 
 void Hpet::Save(const StateWriter& writer) const {

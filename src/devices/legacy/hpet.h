@@ -102,7 +102,7 @@ class Hpet final : public LegacyDevice {
   void DriveLocked(unsigned index) NANDU_TA(requires_capability(mutex_));
   void OnTimer(unsigned index);
   void SetRtc(bool level);
-  void TellLegacy(bool before);
+  void TellLegacy();
 
   Clock& clock_;
   DeviceHost& host_;
@@ -112,6 +112,8 @@ class Hpet final : public LegacyDevice {
   mutable Mutex mutex_;
   HpetState state_ NANDU_TA(guarded_by(mutex_));
   bool rtc_level_ NANDU_TA(guarded_by(mutex_)) = false;
+  Mutex tell_mutex_;
+  bool told_ NANDU_TA(guarded_by(tell_mutex_)) = false;  // what legacy_replacement heard last
   Mapping mapping_;
   std::array<std::unique_ptr<Timer>, hpet::kTimers> timers_;
 };

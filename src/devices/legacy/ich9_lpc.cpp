@@ -101,7 +101,8 @@ void Ich9Lpc::DescribeFunction() {
 
 Result<> Ich9Lpc::MapAll(PciBus& root) {
   AddressSpace& io = host_.io_space();
-  const FlatRange* const below = io.view()->Find(ResetControl::kBase);
+  const std::shared_ptr<const FlatView> view = io.view();
+  const FlatRange* const below = view->Find(ResetControl::kBase);
   reset_control_ = std::make_shared<ResetControl>(below != nullptr ? below->handler : nullptr,
                                                   [this] { host_.RequestReset("guest-reset"); });
   auto smi_ports = std::make_shared<BytePorts>(
