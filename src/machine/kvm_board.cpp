@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <iterator>
 #include <unistd.h>
+#include <utility>
 
+#include "base/log.h"
 #include "kvm/irqchip_state.h"
-#include "vcpu/cpuid.h"
 #include "vcpu/host_cpu.h"
 
 namespace nandu {
@@ -109,24 +110,24 @@ Result<> KvmBoard::MapMemory(const MachineConfig& config, const FirmwareRom* rom
 Result<> KvmBoard::CreateVcpus(const MachineConfig& config, const HostCpu& host) {
   const SmpConfig& smp = config.smp;
   topology_ = CpuTopology{smp.sockets, smp.dies, smp.cores, smp.threads};
-  if (smp.cpus > vm_->max_vcpus()) {
-    return Fail(Errc::kInvalidArgument, "-smp: {} vCPUs are more than this host's KVM runs ({})", smp.cpus,
-                vm_->max_vcpus());
-  }
   vcpus_ = std::make_unique<VcpuSet>(memory_, ports_, static_cast<VcpuObserver&>(*this));
-  for (unsigned index = 0; index < smp.cpus; ++index) {
-    std::unique_ptr<KvmVcpu> kvm = TRY(vm_->CreateVcpu(topology_.ApicId(index)));
-    Vcpu::Config vcpu;
-    vcpu.index = index;
-    vcpu.cpuid = BuildCpuid(cpu_, topology_, host, index);
-    vcpu.msrs = cpu_.msrs;
-    vcpu.mcg_cap = cpu_.mcg_cap;
-    vcpu.tsc_khz = cpu_.tsc_khz;
-    TRY(vcpus_->Add(std::move(kvm), std::move(vcpu)));
-  }
+  TRY(vcpus_->AddAll(*vm_, cpu_, topology_, host, smp.cpus));
   memory_.SetBarrier(vcpus_.get());
   ports_.SetBarrier(vcpus_.get());
   return {};
+}
+
+void KvmBoard::FreezeClock() {
+  const Result<uint64_t> now = vm_->GetClock();
+  frozen_clock_ns_ = now ? std::optional<uint64_t>(*now) : std::nullopt;
+}
+
+void KvmBoard::ThawClock() {
+  if (const std::optional<uint64_t> then = std::exchange(frozen_clock_ns_, std::nullopt)) {
+    if (const Result<> set = vm_->SetClock(*then); !set) {
+      Log(LogLevel::kWarning, "the guest's clock went on while it was paused: {}", set.error().message);
+    }
+  }
 }
 
 Result<> KvmBoard::Reset(const BootRegisters& boot) {

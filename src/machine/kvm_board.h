@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,9 @@ class KvmBoard final : private VcpuObserver {
 
   // vCPUs paused: interrupt controllers, timer and vCPUs as after power-on; the first vCPU gets `boot`.
   Result<> Reset(const BootRegisters& boot);
+  // kvmclock stands still while the guest does; vCPUs paused.
+  void FreezeClock();
+  void ThawClock();
   void StopVcpus();     // ends their threads; nothing runs afterwards
   void RedriveLines();  // KVM is told the level of every line again
 
@@ -85,6 +89,7 @@ class KvmBoard final : private VcpuObserver {
   CpuTopology topology_;
   std::vector<Mapping> mappings_;  // RAM and ROM
   std::unique_ptr<VcpuSet> vcpus_;
+  std::optional<uint64_t> frozen_clock_ns_;
 };
 
 }  // namespace nandu

@@ -8,7 +8,7 @@ Result<> KvmBoard::Save(const StateWriter& writer) const {
   const IrqchipState irqchip = TRY(GetIrqchip(*vm_));
   writer.Child("irqchip").Put(irqchip);
   GuestClockState clock;
-  clock.ns = TRY(vm_->GetClock());
+  clock.ns = frozen_clock_ns_ ? *frozen_clock_ns_ : TRY(vm_->GetClock());
   writer.Child("kvmclock").Put(clock);
   for (size_t index = 0; index < vcpus_->size(); ++index) {
     const VcpuState state = TRY(vcpus_->at(index).Save());
@@ -29,7 +29,7 @@ Result<> KvmBoard::Load(const StateReader& reader) {
   for (size_t index = 0; index < states.size(); ++index) {
     TRY(vcpus_->at(index).Load(states[index], LoadKind::kFresh));
   }
-  TRY(vm_->SetClock(clock.ns));
+  frozen_clock_ns_ = clock.ns;  // set when the vCPUs run
   RedriveLines();
   return {};
 }

@@ -145,8 +145,17 @@ void Machine::Impl::MakeLifecycle() {
   policy.reboot = config.reboot;
   policy.shutdown = config.shutdown;
   LifecycleParts parts;
-  parts.pause_vcpus = [this](UniqueFunction<void()> done) { board->vcpus().PauseAll(std::move(done)); };
-  parts.resume_vcpus = [this] { board->vcpus().ResumeAll(); };
+  parts.pause_vcpus = [this](UniqueFunction<void()> done) {
+    auto shared_done = std::make_shared<UniqueFunction<void()>>(std::move(done));
+    board->vcpus().PauseAll([this, shared_done] {
+      board->FreezeClock();
+      (*shared_done)();
+    });
+  };
+  parts.resume_vcpus = [this] {
+    board->ThawClock();
+    board->vcpus().ResumeAll();
+  };
   parts.devices = [this]() -> const std::vector<Device*>& { return all_devices; };
   parts.reset_board = [this] { return ResetBoard(); };
   parts.flush = [this](UniqueFunction<void(Result<>)> done) { backends.blocks.Flush(loop, std::move(done)); };
