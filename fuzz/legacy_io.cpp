@@ -52,7 +52,7 @@ struct Board {
   std::unique_ptr<Ich9Lpc> lpc;
 };
 
-void Access(Board& board, const uint8_t* bytes) {
+void TouchBoard(Board& board, const uint8_t* bytes) {
   constexpr std::array<uint16_t, 8> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0x620, 0xcf8};
   const unsigned size = 1u << (bytes[0] >> 3 & 3);
   const unsigned narrow = size > 4 ? 4 : size;
@@ -85,7 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kAccessBytes = 6;
   Board board;
   for (size_t at = 0; size - at >= kAccessBytes; at += kAccessBytes) {
-    Access(board, data + at);
+    TouchBoard(board, data + at);
   }
   Board copy;
   for (size_t i = 0; i < board.devices().size(); i++) {

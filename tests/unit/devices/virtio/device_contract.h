@@ -250,7 +250,7 @@ TYPED_TEST_P(VirtioDeviceContract, RequestsOfAnyShapeAreSurvived) {
   const auto pick = [&](unsigned below) { return static_cast<unsigned>(random() % below); };
   this->Start(false);
   const auto queues = static_cast<unsigned>(this->guest->Modern(virtio::kNumQueues, 2));
-  for (int round = 0; round < 300; ++round) {
+  for (unsigned round = 0; round < 300; ++round) {
     DriverRing& ring = this->guest->ring(round % queues);
     auto request = ring.Chain();
     for (unsigned i = pick(3); i > 0; --i) {
