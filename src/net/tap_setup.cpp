@@ -33,30 +33,33 @@ Result<UniqueFd> OpenTun(Opener& opener) {
   return FailErrno(reason, "cannot open {} ({})", kTunDevice, advice);
 }
 
-// The flags of an interface that exists and is a tun or tap; nullopt otherwise.
-std::optional<unsigned> ExistingFlags(Opener& opener, const std::string& ifname) {
-  if (ifname.empty()) {
-    return std::nullopt;
+bool Exists(const std::string& ifname) { return !ifname.empty() && ::if_nametoindex(ifname.c_str()) != 0; }
+
+enum class QueueMode : uint8_t { kSingle, kMulti };
+
+// 0, or TUNSETIFF's errno. Names the interface when the kernel chose it.
+int Attach(int fd, bool vnet_header, QueueMode mode, std::string* ifname) {
+  ifreq interface {};
+  const int flags = IFF_TAP | IFF_NO_PI | (vnet_header ? IFF_VNET_HDR : 0) |
+                    (mode == QueueMode::kMulti ? IFF_MULTI_QUEUE : 0);
+  interface.ifr_flags = static_cast<int16_t>(flags);
+  const std::string name = ifname->empty() ? "tap%d" : *ifname;
+  std::memcpy(interface.ifr_name, name.c_str(), name.size());
+  if (::ioctl(fd, TUNSETIFF, &interface) != 0) {
+    return errno;
   }
-  const Result<UniqueFd> file = opener.Open("/sys/class/net/" + ifname + "/tun_flags", O_RDONLY);
-  std::array<char, 32> text{};  // "0x1002\n"
-  if (!file || ::read(file->get(), text.data(), text.size() - 1) < 3) {
-    return std::nullopt;
-  }
-  unsigned flags = 0;
-  const auto [stop, failure] = std::from_chars(text.data() + 2, text.data() + text.size(), flags, 16);
-  return failure == std::errc() ? std::optional(flags) : std::nullopt;
+  *ifname = interface.ifr_name;
+  return 0;
 }
 
-tl::unexpected<Error> ExplainAttach(int reason, const std::string& ifname, unsigned queues,
-                                    std::optional<unsigned> existing) {
+tl::unexpected<Error> ExplainAttach(int reason, const std::string& ifname) {
   const std::string name = ifname.empty() ? "a new tap" : Format("tap '{}'", ifname);
   switch (reason) {
     case EBUSY:
       return Fail(Errc::kBusy,
                   "{} is in use by another process; stop that VM or choose another ifname=", name);
     case EPERM:
-      if (existing) {
+      if (Exists(ifname)) {
         return Fail(
             Errc::kPermission,
             "not permitted to use {}; it belongs to another user (ip tuntap add dev {} mode tap user USER)",
@@ -64,25 +67,37 @@ tl::unexpected<Error> ExplainAttach(int reason, const std::string& ifname, unsig
       }
       return Fail(Errc::kPermission,
                   "{} does not exist, and making it needs CAP_NET_ADMIN; make it first (ip tuntap add dev {} "
-                  "mode tap user USER)",
+                  "mode tap "
+                  "user USER)",
                   name, ifname.empty() ? "tap0" : ifname);
     case EINVAL:
-      if (::if_nametoindex(ifname.c_str()) != 0 && !existing) {
+      if (Exists(ifname)) {
         return Fail(Errc::kInvalidArgument,
                     "'{}' is an interface but no tap; choose another ifname=", ifname);
-      }
-      if (existing && (*existing & IFF_TAP) == 0) {
-        return Fail(Errc::kInvalidArgument, "'{}' is a tun, not a tap; choose another ifname=", ifname);
-      }
-      if (existing && queues > 1 && (*existing & IFF_MULTI_QUEUE) == 0) {
-        return Fail(Errc::kInvalidArgument,
-                    "tap '{}' was made with one queue; use queues=1 or make it anew with multi_queue",
-                    ifname);
       }
       break;
     default: break;
   }
   return FailErrno(reason, "cannot attach to {}", name);
+}
+
+// The first queue. A tap that exists keeps the kind it was made with: one of several queues is opened as such
+// for a single one too.
+Result<QueueMode> AttachFirst(int fd, const TapRequest& request, bool vnet_header, std::string* ifname) {
+  const QueueMode wanted = request.queues > 1 ? QueueMode::kMulti : QueueMode::kSingle;
+  const QueueMode other = request.queues > 1 ? QueueMode::kSingle : QueueMode::kMulti;
+  const int reason = Attach(fd, vnet_header, wanted, ifname);
+  if (reason == 0) {
+    return wanted;
+  }
+  if (reason != EINVAL || !Exists(*ifname) || Attach(fd, vnet_header, other, ifname) != 0) {
+    return ExplainAttach(reason, *ifname);
+  }
+  if (other == QueueMode::kSingle) {
+    return Fail(Errc::kInvalidArgument,
+                "tap '{}' was made with one queue; use queues=1 or make it anew with multi_queue", *ifname);
+  }
+  return other;
 }
 
 }  // namespace
@@ -97,6 +112,7 @@ Result<OpenedTap> OpenTapByName(Opener& opener, const TapRequest& request) {
   }
   OpenedTap tap;
   tap.ifname = request.ifname;
+  QueueMode mode = QueueMode::kSingle;
   for (unsigned queue = 0; queue < request.queues; ++queue) {
     UniqueFd fd = TRY(OpenTun(opener));
     unsigned supported = 0;
@@ -108,19 +124,11 @@ Result<OpenedTap> OpenTapByName(Opener& opener, const TapRequest& request) {
       return Fail(Errc::kUnsupported, "this kernel's tap has no vnet header; use vnet_hdr=off");
     }
     tap.vnet_header = request.vnet_header.value_or(can_header);
-    const std::optional<unsigned> existing = ExistingFlags(opener, tap.ifname);
-    // A persistent tap keeps its kind: one made with multi_queue is opened so even for a single queue.
-    const bool multi_queue = request.queues > 1 || (existing && (*existing & IFF_MULTI_QUEUE) != 0);
-    ifreq interface {};
-    const int flags =
-        IFF_TAP | IFF_NO_PI | (tap.vnet_header ? IFF_VNET_HDR : 0) | (multi_queue ? IFF_MULTI_QUEUE : 0);
-    interface.ifr_flags = static_cast<int16_t>(flags);
-    const std::string name = tap.ifname.empty() ? "tap%d" : tap.ifname;
-    std::memcpy(interface.ifr_name, name.c_str(), name.size());
-    if (::ioctl(fd.get(), TUNSETIFF, &interface) != 0) {
-      return ExplainAttach(errno, tap.ifname, request.queues, existing);
+    if (queue == 0) {
+      mode = TRY(AttachFirst(fd.get(), request, tap.vnet_header, &tap.ifname));
+    } else if (const int reason = Attach(fd.get(), tap.vnet_header, mode, &tap.ifname); reason != 0) {
+      return ExplainAttach(reason, tap.ifname);
     }
-    tap.ifname = interface.ifr_name;
     tap.fds.push_back(std::move(fd));
   }
   return tap;
