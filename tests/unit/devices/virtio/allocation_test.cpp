@@ -12,15 +12,16 @@ namespace {
 thread_local size_t allocations = 0;
 }
 
-void* operator new(size_t bytes) {
+// Not inlined: g++ 12 would see new's pointer reach free and take it for a mistake.
+[[gnu::noinline]] void* operator new(size_t bytes) {
   ++allocations;
   if (void* const memory = std::malloc(bytes == 0 ? 1 : bytes)) {
     return memory;
   }
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t /*bytes*/) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t /*bytes*/) noexcept { std::free(memory); }
 
 namespace nandu {
 namespace {
