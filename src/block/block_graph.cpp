@@ -111,7 +111,10 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildFile(const boost::json::obje
   config.detect_zeroes = file.detect_zeroes.value_or(DetectZeroes::kOff);
   config.aio = file.aio;
   config.locking = file.locking;
-  std::shared_ptr<GraphNode> node = TRY(Prefix(FileNode::Open(opener_, config), config.node_name));
+  auto opened = FileNode::Open(opener_, config);
+  // A made-up name tells nobody anything; the parent's does.
+  std::shared_ptr<GraphNode> node =
+      TRY(file.node_name ? Prefix(std::move(opened), config.node_name) : std::move(opened));
   nodes_[config.node_name] = node;
   return node;
 }
@@ -143,7 +146,7 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildRaw(boost::json::object opti
   std::shared_ptr<GraphNode> child;
   const bool in_place = child_options.is_object();
   if (in_place) {
-    child = TRY(Prefix(Build(child_options.as_object(), &below), "file"));
+    child = TRY(Prefix(Build(child_options.as_object(), &below), config.node_name));
   } else if (child_options.is_string()) {
     child = Find(child_options.as_string());
     if (child == nullptr) {

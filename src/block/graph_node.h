@@ -42,7 +42,8 @@ class GraphNode : public BlockNode {
   virtual const std::vector<NodeUser>& users() const = 0;
   virtual bool configured_read_only() const = 0;  // what its options say, whatever the file allows
   virtual NodeInfo info() const = 0;
-  // What was written reaches stable storage, past the guest's own flushes. Blocks as the disk does; any thread, while the node lives.
+  // What was written reaches stable storage, past the guest's own flushes. Blocks as the disk does; any
+  // thread, while the node lives.
   virtual Result<> FlushImage() = 0;
 };
 

@@ -103,10 +103,20 @@ void ImageLock::Unlock(uint8_t used, uint8_t unshared) {
 }
 
 Error ImageLock::HeldBySomebody(int byte, const ImageUse& use) const {
-  const bool we_write = (use.used & kPermissionWrite) != 0;
-  return {Errc::kBusy, EAGAIN,
-          Format("cannot lock {}: held by {}; stop that VM or use {}", path_,
-                 DescribeLockHolder(fd_, byte, opener_), we_write ? "read-only=on" : "force-share=on")};
+  const char* way_out = (use.used & kPermissionWrite) != 0 ? "read-only=on" : "force-share=on";
+  const LockHolder holder = FindLockHolder(fd_, byte, opener_);
+  std::string text;
+  if (holder.pid == ::getpid()) {
+    text = Format(
+        "cannot lock {}: another drive of this VM has it; give it once, or use read-only=on on both", path_);
+  } else if (holder.pid != 0) {
+    text = Format("cannot lock {}: held by process {} ({}); stop that VM or use {}", path_, holder.pid,
+                  holder.name, way_out);
+  } else {
+    text = Format("cannot lock {}: held by another process (QEMU or nandu); stop that VM or use {}", path_,
+                  way_out);
+  }
+  return {Errc::kBusy, EAGAIN, std::move(text)};
 }
 
 }  // namespace nandu

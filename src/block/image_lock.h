@@ -53,8 +53,12 @@ class ImageLock {
   ImageUse held_;
 };
 
-// Which process holds a lock on `byte` of the file behind `fd`, as far as /proc shows it: "process 4711
-// (qemu-system-x86)", "another drive of this virtual machine", or "another process (QEMU or nandu)".
-std::string DescribeLockHolder(int fd, int byte, Opener& opener);
+// A process that holds a lock on `byte` of the file behind `fd`, as far as /proc shows it; 0: none is shown.
+// `name` is its command.
+struct LockHolder {
+  int pid = 0;
+  std::string name;
+};
+LockHolder FindLockHolder(int fd, int byte, Opener& opener);
 
 }  // namespace nandu

@@ -1,6 +1,8 @@
 // Who holds a lock: the kernel shows the locks of an open file description in /proc/PID/fdinfo/FD (proc(5))
 // to those who may look.
+#include <array>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
@@ -78,25 +80,25 @@ bool HoldsLock(const std::string& pid, const std::string& file, int byte, int ow
 
 }  // namespace
 
-std::string DescribeLockHolder(int fd, int byte, Opener& opener) {
+LockHolder FindLockHolder(int fd, int byte, Opener& opener) {
   struct stat status {};
-  if (::fstat(fd, &status) == 0) {
-    char file[64];
-    std::snprintf(file, sizeof(file), " %02x:%02x:%llu ", ::major(status.st_dev), ::minor(status.st_dev),
-                  static_cast<unsigned long long>(status.st_ino));
-    for (const std::string& pid : NumbersIn("/proc", opener)) {
-      if (!HoldsLock(pid, file, byte, fd, opener)) {
-        continue;
-      }
-      if (pid == std::to_string(::getpid())) {
-        return "another drive of this virtual machine";
-      }
-      std::string name = SmallFile("/proc/" + pid + "/comm", opener);
-      name.erase(name.find_last_not_of('\n') + 1);
-      return Format("process {} ({})", pid, name);
+  if (::fstat(fd, &status) != 0) {
+    return {};
+  }
+  // As the kernel writes it: hexadecimal device, decimal inode.
+  std::array<char, 64> file{};
+  std::snprintf(file.data(), file.size(), " %02x:%02x:%llu ", ::major(status.st_dev), ::minor(status.st_dev),
+                static_cast<unsigned long long>(status.st_ino));
+  for (const std::string& pid : NumbersIn("/proc", opener)) {
+    LockHolder holder;
+    const auto parsed = std::from_chars(pid.data(), pid.data() + pid.size(), holder.pid);
+    if (parsed.ec == std::errc() && HoldsLock(pid, file.data(), byte, fd, opener)) {
+      holder.name = SmallFile("/proc/" + pid + "/comm", opener);
+      holder.name.erase(holder.name.find_last_not_of('\n') + 1);
+      return holder;
     }
   }
-  return "another process (QEMU or nandu)";
+  return {};
 }
 
 }  // namespace nandu

@@ -131,6 +131,8 @@ TEST_F(BlockGraphTest, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(AddNode(R"({"driver":"raw","node-name":"x","offset":8192,"size":512,
                         "file":{"driver":"file","filename":"IMAGE"}})"),
             "x: offset 8192 and size 512 reach past the end of '#block0', which has 8192 bytes");
+  EXPECT_EQ(AddNode(R"({"driver":"raw","node-name":"x","file":{"driver":"file","filename":"IMAGE.none"}})"),
+            "x: cannot open " + image_ + ".none: No such file or directory");
   EXPECT_TRUE(graph_.Nodes().empty()) << "a failure leaves nothing behind";
 }
 
@@ -262,8 +264,7 @@ TEST_F(BlockGraphTest, SameImageTwiceIsRefused) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().message,
             "b: cannot lock " + image_ +
-                ": held by another drive of this virtual machine; stop that VM or use "
-                "read-only=on");
+                ": another drive of this VM has it; give it once, or use read-only=on on both");
 }
 
 TEST_F(BlockGraphTest, LockingOffLetsItPass) {

@@ -113,8 +113,7 @@ TEST_F(ImageLockTest, ErrorNamesImageAndHolder) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message,
             "cannot lock " + path_ +
-                ": held by another drive of this virtual machine; stop that VM or use "
-                "read-only=on");
+                ": another drive of this VM has it; give it once, or use read-only=on on both");
 }
 
 // ---- against the real QEMU ----
