@@ -212,6 +212,7 @@ void LoopCore::Finish() {
   pollers_.clear();
   wake_watch_.reset();
   engine_->CloseWatches();
+  owner_.store({}, std::memory_order_release);  // the kernel may give the thread's id to another
 }
 
 void LoopCore::DropDeadPollers() {

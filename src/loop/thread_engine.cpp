@@ -76,7 +76,7 @@ class ThreadEngine final : public LoopEngine {
   }
   void Cancel(IoOp* op) override {
     auto* job = static_cast<BlockingJob*>(op->engine_pointer);
-    if (StopWaiting(job) || jobs_.Cancel(job)) {
+    if (job->op == op && (StopWaiting(job) || jobs_.Cancel(job))) {
       Complete(job, -ECANCELED);
     }
   }

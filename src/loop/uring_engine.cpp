@@ -22,8 +22,8 @@ namespace {
 
 constexpr unsigned kSubmissionEntries = 256;
 constexpr unsigned kCompletionEntries =
-    4096;                               // more than this in flight is kept by the kernel (IORING_FEAT_NODROP)
-constexpr unsigned kMaxRunThreads = 4;  // for IoRing::Run only
+    4096;  // more than this in flight is kept by the kernel (IORING_FEAT_NODROP)
+constexpr unsigned kMaxRunThreads = 16;  // for IoRing::Run only
 
 constexpr uint64_t kKindMask = 3;
 constexpr uint64_t kKindOp = 0;
@@ -128,7 +128,7 @@ class UringEngine final : public LoopEngine {
   void Cancel(IoOp* op) override {
     if (op->engine_pointer != nullptr) {
       auto* job = static_cast<BlockingJob*>(op->engine_pointer);
-      if (jobs_.Cancel(job)) {
+      if (job->op == op && jobs_.Cancel(job)) {
         job->result = -ECANCELED;
         cancelled_jobs_.push_back(job);
       }
@@ -161,7 +161,8 @@ class UringEngine final : public LoopEngine {
       Submit();
     }
     Reap();
-    // A callback that destroys a watch reaps more and looks for that watch's entry among those not dispatched yet.
+    // A callback that destroys a watch reaps more and looks for that watch's entry among those not dispatched
+    // yet.
     for (size_t i = 0; i < backlog_.size(); ++i) {
       const Completion completion = backlog_[i];
       backlog_[i].user_data = kKindNobody;
