@@ -150,7 +150,7 @@ class UringEngine final : public LoopEngine {
   }
   bool HasCompletions() const override {
     return !backlog_.empty() || !cancelled_jobs_.empty() || jobs_.HasFinished() ||
-           ::io_uring_cq_ready(&ring_) > 0 || KernelHasWork();
+           ::io_uring_cq_ready(&ring_) > 0 || (KernelHasWork() && !flag_is_stale_);
   }
   void Turn(bool wait) override {
     if (wait && backlog_.empty() && cancelled_jobs_.empty()) {
@@ -160,7 +160,12 @@ class UringEngine final : public LoopEngine {
     } else {
       Submit();
     }
+    const size_t known = backlog_.size();
     Reap();
+    // The kernel queues work before it sets the flag: where the work was done in between, the flag stays set
+    // until there is work again, and says nothing meanwhile. Sleeping is safe then, for the kernel looks at
+    // the work and not at the flag.
+    flag_is_stale_ = KernelHasWork() && backlog_.size() == known;
     // A callback that destroys a watch reaps more and looks for that watch's entry among those not dispatched
     // yet.
     for (size_t i = 0; i < backlog_.size(); ++i) {
@@ -323,6 +328,7 @@ class UringEngine final : public LoopEngine {
 
   mutable io_uring ring_{};
   bool ring_made_ = false;
+  bool flag_is_stale_ = false;       // IORING_SQ_TASKRUN is set for work that is done
   io_uring_sqe* current_ = nullptr;  // between Begin and Finish
   size_t in_flight_ = 0;
   std::vector<Completion> backlog_;  // taken from the ring, not dispatched yet
