@@ -31,6 +31,18 @@ Result<std::shared_ptr<Chardev>> MachineHost::ClaimChardev(std::string_view id, 
   return parts_.backends.chardevs.Claim(id, user);
 }
 
+Result<std::shared_ptr<BlockNode>> MachineHost::ClaimSharedBlockNode(std::string_view drive,
+                                                                     std::string_view user) {
+  return parts_.backends.blocks.Claim(drive, user, BlockGraph::Sharing::kShareWrites);
+}
+
+bool MachineHost::IoErrorStop(std::string_view device, std::string_view node, bool is_read, bool no_space) {
+  Log(LogLevel::kWarning, "{}: {} '{}' failed{}; the VM stops until 'cont'", device,
+      is_read ? "reading" : "writing", node, no_space ? " for want of space" : "");
+  lifecycle_->RequestStop(RunState::kIoError);
+  return true;
+}
+
 std::string MachineHost::DefaultMac() {
   // As QEMU counts: 52:54:00:12:34:56 is the first card without an address of its own.
   const unsigned last = 0x56 + macs_given_++;

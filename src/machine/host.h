@@ -58,7 +58,11 @@ class MachineHost final : public DeviceHost {
   Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) override;
   Result<std::shared_ptr<NetBackend>> ClaimNetBackend(std::string_view id, std::string_view user) override;
   Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) override;
+  Result<std::shared_ptr<BlockNode>> ClaimSharedBlockNode(std::string_view drive,
+                                                          std::string_view user) override;
   std::string DefaultMac() override;
+  unsigned vcpu_count() const override { return parts_.vcpus; }
+  bool IoErrorStop(std::string_view device, std::string_view node, bool is_read, bool no_space) override;
   void GuestPanicked(std::string_view why) override;
   void RequestReset(std::string_view cause) override;
   void RequestShutdown(std::string_view cause) override;
