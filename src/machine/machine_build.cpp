@@ -17,7 +17,9 @@ Machine::Impl::~Impl() {
     board->StopVcpus();
   }
   lifecycle.reset();
-  devices.clear();
+  while (!devices.empty()) {
+    devices.pop_back();  // a bus outlives what is on it
+  }
   q35.reset();
 }
 
