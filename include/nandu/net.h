@@ -39,7 +39,7 @@ class NetChannel {
 
   enum class SendResult : uint8_t { kSent, kBusy, kDropped };  // kBusy: nothing was sent, wait for OnWritable
   virtual SendResult Send(std::span<const iovec> frame) = 0;   // header and frame; copied or sent before it returns
-  virtual void NotifyWritable(UniqueFunction<void()> on_writable) = 0;  // once, after kBusy
+  virtual void NotifyWritable(UniqueFunction<void()> on_writable) = 0;  // once, after kBusy; null: no more
 
   // Frames for the guest. The sink fills guest memory itself: `receive` reads one frame into the iovecs it is given and
   // returns its bytes, 0 when there is none now, negative -errno. The NIC calls Receive when it has buffers;

@@ -43,7 +43,11 @@ NetChannel::SendResult TapChannel::Send(std::span<const iovec> frame) {
 
 void TapChannel::NotifyWritable(UniqueFunction<void()> on_writable) {
   on_writable_ = std::move(on_writable);
-  Arm(*writable_);
+  if (on_writable_) {
+    Arm(*writable_);
+  } else if (writable_->pending) {
+    loop_.ring().Cancel(&writable_->op);
+  }
 }
 
 int64_t TapChannel::Receive(std::span<const iovec> into) {
@@ -94,6 +98,10 @@ void TapChannel::OnPoll(IoOp* op, int32_t result) {
   TapChannel* owner = poll->owner;
   if (owner == nullptr) {
     delete poll;
+    return;
+  }
+  if (poll->writable && result == -ECANCELED && owner->on_writable_) {
+    owner->Arm(*poll);  // wanted again while the cancel was on its way
     return;
   }
   if (poll->writable) {

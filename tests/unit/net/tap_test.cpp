@@ -365,6 +365,14 @@ TEST_F(TapChannelTest, AHeaderTheKernelRefusesIsDropped) {
   EXPECT_EQ(Send(bad + TestFrame(60)), NetChannel::SendResult::kDropped);
 }
 
+TEST_F(TapChannelTest, AWaitForRoomIsCalledOff) {
+  bool writable = false;
+  channel->NotifyWritable([&] { writable = true; });
+  channel->NotifyWritable(nullptr);
+  loop.RunUntilIdle();
+  EXPECT_FALSE(writable);
+}
+
 TEST_F(TapChannelTest, AWritableTapSaysSo) {
   bool writable = false;
   channel->NotifyWritable([&] { writable = true; });

@@ -89,7 +89,8 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
   VirtioPciSpec spec;
   spec.id = id;
   spec.driver = "virtio-net-pci";
-  spec.default_vectors = 2 * config.pairs + 2;  // as QEMU: one per queue, the control queue, the configuration
+  spec.default_vectors =
+      2 * config.pairs + 2;  // as QEMU: one per queue, the control queue, the configuration
   spec.bootindex = parsed.bootindex;
   return VirtioPciDevice::Create(host, spec, parsed, std::move(device));
 }

@@ -20,7 +20,10 @@ NetTx::~NetTx() = default;
 
 QueueAtRest NetTx::Release() {
   watch_.reset();
-  alive_.reset();  // a backend that gets room later calls nobody
+  alive_.reset();  // what is posted calls nobody
+  if (busy_) {
+    channel_.NotifyWritable(nullptr);
+  }
   if (waiting_) {
     queue_.queue.Unpop(std::move(*waiting_));
     waiting_.reset();

@@ -70,6 +70,17 @@ TEST(NetTx, AFrameThatWaitsOverAPauseIsSentOnce) {
   EXPECT_EQ(nic.backend->wire().sent.size(), 1U);
 }
 
+TEST(NetTx, APausedCardLeavesNobodyWaitingForTheBackend) {
+  NetGuest nic;
+  nic.Start();
+  nic.backend->SetBusy(true);
+  nic.guest->ring(1).Chain().Readable(kHeader + Frame(60)).Send();
+  nic.Kick(1);
+  EXPECT_TRUE(nic.backend->waits_for_room());
+  nic.Pause();
+  EXPECT_FALSE(nic.backend->waits_for_room());
+}
+
 TEST(NetTx, ChainsTooShortOrTooLongAreDroppedAndCounted) {
   NetGuest nic;
   nic.Start();
