@@ -58,6 +58,7 @@ class FakeNetBackend final : public NetBackend {
       on_writable();
     }
   }
+  bool waits_for_room(unsigned pair = 0) const { return static_cast<bool>(ends_.at(pair)->on_writable); }
   std::string header =
       std::string(10, '\0');  // put in front of frames for the guest; cut or left short as the kernel does
   unsigned header_bytes = 0;
