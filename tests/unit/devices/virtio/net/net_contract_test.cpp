@@ -1,4 +1,4 @@
-// The contract suite over virtio-net: once on its transmit queue, once on its control queue.
+// The contract suite over virtio-net: on each kind of queue it has.
 #include <gtest/gtest.h>
 
 #include "devices/virtio/device_contract.h"
@@ -25,6 +25,16 @@ struct NetContract {
   ManualLoop loop;
   std::shared_ptr<FakeNetBackend> backend = std::make_shared<FakeNetBackend>();
 };
+
+// A buffer, and a frame that waits for it in the backend.
+struct NetRxContract : NetContract {
+  static constexpr unsigned kQueue = 0;
+  SentChain Send(DriverRing& ring) {
+    backend->wire().incoming.push_back(Frame(100));
+    return ring.Chain().Writable(40).Writable(200).Send();
+  }
+};
+INSTANTIATE_TYPED_TEST_SUITE_P(NetRx, VirtioDeviceContract, NetRxContract);
 
 // Its frames wait for a busy backend until Settle lets them go.
 struct NetTxContract : NetContract {
