@@ -165,7 +165,7 @@ bool LoopCore::PollBriefly() {
         return true;
       }
     }
-    if (engine_->HasCompletions() || HasPosted()) {
+    if (engine_->Peek() || HasPosted()) {
       return true;
     }
   } while (MonotonicNs() < until_ns);

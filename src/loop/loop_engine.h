@@ -38,7 +38,8 @@ class LoopEngine : public IoRing {
   virtual void Submit() = 0;
   // Submits, waits for at least one event if asked to, and runs the completions that have come.
   virtual void Turn(bool wait) = 0;
-  virtual bool HasCompletions() const = 0;  // cheap: no system call
+  virtual bool HasCompletions() const = 0;  // taken from the kernel, not dispatched yet
+  virtual bool Peek() = 0;                  // the same after a look at the kernel; for busy polling
   virtual size_t in_flight() const = 0;     // operations whose `done` has not run; watches do not count
   // Destroying the result waits until the kernel is done with the watch, so that nobody's later signal is
   // swallowed.

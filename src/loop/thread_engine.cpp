@@ -83,6 +83,7 @@ class ThreadEngine final : public LoopEngine {
 
   void Submit() override {}  // workers began at once
   bool HasCompletions() const override { return !completed_.empty() || jobs_.HasFinished(); }
+  bool Peek() override { return HasCompletions(); }
   void Turn(bool wait) override {
     std::array<epoll_event, 64> events;
     const int timeout = wait && !HasCompletions() ? -1 : 0;

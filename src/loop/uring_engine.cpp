@@ -150,7 +150,13 @@ class UringEngine final : public LoopEngine {
   }
   bool HasCompletions() const override {
     return !backlog_.empty() || !cancelled_jobs_.empty() || jobs_.HasFinished() ||
-           ::io_uring_cq_ready(&ring_) > 0 || (KernelHasWork() && !flag_is_stale_);
+           ::io_uring_cq_ready(&ring_) > 0;
+  }
+  bool Peek() override {
+    if (KernelHasWork()) {
+      CheckEntered(::io_uring_get_events(&ring_));
+    }
+    return HasCompletions();
   }
   void Turn(bool wait) override {
     if (wait && backlog_.empty() && cancelled_jobs_.empty()) {
@@ -160,12 +166,7 @@ class UringEngine final : public LoopEngine {
     } else {
       Submit();
     }
-    const size_t known = backlog_.size();
     Reap();
-    // The kernel queues work before it sets the flag: where the work was done in between, the flag stays set
-    // until there is work again, and says nothing meanwhile. Sleeping is safe then, for the kernel looks at
-    // the work and not at the flag.
-    flag_is_stale_ = KernelHasWork() && backlog_.size() == known;
     // A callback that destroys a watch reaps more and looks for that watch's entry among those not dispatched
     // yet.
     for (size_t i = 0; i < backlog_.size(); ++i) {
@@ -223,6 +224,9 @@ class UringEngine final : public LoopEngine {
   }
 
  private:
+  // A hint to enter the kernel, never a reason not to wait: the kernel queues its work before it sets the
+  // flag, so that a turn in between leaves the flag standing with nothing behind it. A wait runs what is
+  // queued before it sleeps.
   bool KernelHasWork() const {
     return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) &
             (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
@@ -328,7 +332,6 @@ class UringEngine final : public LoopEngine {
 
   mutable io_uring ring_{};
   bool ring_made_ = false;
-  bool flag_is_stale_ = false;       // IORING_SQ_TASKRUN is set for work that is done
   io_uring_sqe* current_ = nullptr;  // between Begin and Finish
   size_t in_flight_ = 0;
   std::vector<Completion> backlog_;  // taken from the ring, not dispatched yet
