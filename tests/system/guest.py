@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 IMAGES = os.path.join(HERE, "..", "images")
 NESTED = os.environ.get("LAB") == "nested"
 # An emulated CPU that others use as well; nothing is timed by these.
-PATIENCE_S = 240 if NESTED else 60
+PATIENCE_S = 400 if NESTED else 60
 # What spares an emulated guest seconds and changes nothing that is tested.
 QUICK = "quiet mitigations=off random.trust_cpu=on"
 
