@@ -148,7 +148,7 @@ TEST_F(AlignmentTest, AgreesWithACopyInMemory) {
   const auto below = [&](uint64_t limit) {
     return std::uniform_int_distribution<uint64_t>(0, limit - 1)(random);
   };
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 150; ++round) {
     file_->has_zero_range = below(2) == 0;
     // Neighbouring sector ranges, so that requests share blocks but no sector.
     uint64_t at = below(kDiskBytes / 512 - 1);

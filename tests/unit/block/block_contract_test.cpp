@@ -142,7 +142,7 @@ TEST_P(BlockContract, AChannelMayGoInTheLastCompletion) {
 
 // Random requests, several in flight at once on ranges of their own, against a copy in memory.
 TEST_P(BlockContract, AgreesWithACopyInMemory) {
-  constexpr int kRounds = 200;
+  constexpr int kRounds = 100;
   constexpr size_t kInFlight = 8;
   constexpr uint64_t kSectors = kDiskBytes / 512;
   std::mt19937 random(4711);

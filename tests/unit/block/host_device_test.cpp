@@ -83,7 +83,7 @@ TEST_F(HostDeviceTest, DirectIoAgreesWithACopyInMemory) {
   const auto below = [&](uint64_t limit) {
     return std::uniform_int_distribution<uint64_t>(0, limit - 1)(random);
   };
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 100; ++round) {
     uint64_t at = below(kDiskBytes / 512);
     std::vector<std::unique_ptr<TestRequest>> requests;
     for (int i = 0; i < 5 && at < kDiskBytes / 512; ++i) {
