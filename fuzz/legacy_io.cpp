@@ -23,7 +23,9 @@ using namespace nandu;
 struct Board {
   Board() {
     Hpet::Options options;
-    options.gsi = [this](unsigned gsi) -> IrqLine* { return gsi < 16 ? &host.isa[gsi] : &high.at(gsi - 16); };
+    options.claim_gsi = [this](unsigned gsi) {
+      return std::make_unique<FakeIrqShare>(gsi < 16 ? host.isa[gsi] : high.at(gsi - 16));
+    };
     hpet = Hpet::Create(host, std::move(options)).value();
     rtc = Rtc::Create(host, hpet->rtc_line(), {}).value();
     i8042 = I8042::Create(host).value();
@@ -32,11 +34,11 @@ struct Board {
     root.id = "pcie.0";
     root.spaces = {&host.memory, &host.io};
     bus = std::make_unique<PciBus>(std::move(root));
-    std::array<IrqLine*, IrqRouter::kPirqs> lines = {};
+    Ich9Lpc::Gsis gsis;
     for (unsigned i = 0; i < IrqRouter::kPirqs; i++) {
-      lines[i] = &high[i];
+      gsis[i] = std::make_unique<FakeIrqShare>(high[i]);
     }
-    lpc = Ich9Lpc::Create(host, *bus, lines).value();
+    lpc = Ich9Lpc::Create(host, *bus, std::move(gsis)).value();
     lpc->SetUpAsFirmware();
   }
   std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }

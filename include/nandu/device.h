@@ -82,7 +82,8 @@ class DeviceHost {
   virtual AddressSpace& memory_space() = 0;
   virtual AddressSpace& io_space() = 0;
   virtual MsiAllocator& msi() = 0;
-  virtual IrqLine& IsaIrq(unsigned line) = 0;                              // 0..15
+  // The caller's own share of ISA line 0..15: the line is high while anybody's share is. Lowered when it goes.
+  virtual std::unique_ptr<IrqLine> ClaimIsaIrq(unsigned line) = 0;
   virtual Result<PciBus*> FindPciBus(std::string_view id) = 0;             // empty: the root bus
   virtual Result<EventLoop*> FindIoLoop(std::string_view iothread_id) = 0; // empty: the shared default one
   virtual Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) = 0;  // node name or -drive id

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <nandu/device.h>
+#include <nandu/irq.h>
 
 #include "block/block_graph.h"
 #include "chardev/chardev_set.h"
@@ -38,7 +39,7 @@ class MachineHost final : public DeviceHost {
     AddressSpace& ports;
     MsiAllocator& msi;
     Backends& backends;
-    std::function<IrqLine&(unsigned)> isa_irq;
+    std::function<std::unique_ptr<IrqLine>(unsigned)> claim_isa_irq;
     std::function<PciBus*(std::string_view)> find_bus;
     // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
     std::function<void()> hold_vcpus;
@@ -52,7 +53,7 @@ class MachineHost final : public DeviceHost {
   AddressSpace& memory_space() override { return parts_.memory; }
   AddressSpace& io_space() override { return parts_.ports; }
   MsiAllocator& msi() override { return parts_.msi; }
-  IrqLine& IsaIrq(unsigned line) override { return parts_.isa_irq(line); }
+  std::unique_ptr<IrqLine> ClaimIsaIrq(unsigned line) override { return parts_.claim_isa_irq(line); }
   Result<PciBus*> FindPciBus(std::string_view id) override;
   Result<EventLoop*> FindIoLoop(std::string_view iothread_id) override;
   Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) override;

@@ -67,7 +67,7 @@ Result<> KvmBoard::CreateVm(const MachineConfig& config) {
   router_ = TRY(KvmIrqRouter::Create(*vm_));
   msi_ = std::make_unique<KvmMsiAllocator>(*router_);
   for (unsigned gsi = 0; gsi < KvmIrqRouter::kPinGsis; ++gsi) {
-    lines_.push_back(std::make_unique<KvmIrqLine>(*vm_, gsi));
+    pins_.push_back(std::make_unique<Pin>(*vm_, gsi));
   }
   slots_ = std::make_unique<KvmMemoryListener>(*vm_);
   memory_events_ = std::make_unique<KvmIoEventListener>(*vm_, KvmIoEventListener::Bus::kMemory);
@@ -136,8 +136,8 @@ Result<> KvmBoard::Reset(const BootRegisters& boot) {
 }
 
 void KvmBoard::RedriveLines() {
-  for (const std::unique_ptr<KvmIrqLine>& line : lines_) {
-    line->Redrive();
+  for (const std::unique_ptr<Pin>& pin : pins_) {
+    pin->line.Redrive();
   }
 }
 

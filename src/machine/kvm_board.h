@@ -46,7 +46,8 @@ class KvmBoard final : private VcpuObserver {
   AddressSpace& ports() { return ports_; }
   KvmVm& vm() { return *vm_; }
   MsiAllocator& msi() { return *msi_; }
-  IrqLine& gsi(unsigned number) { return *lines_.at(number); }  // 0..23
+  // A share of GSI 0..23, which is high while any share is. Goes before the board does.
+  std::unique_ptr<IrqLine> ClaimGsi(unsigned number) { return pins_.at(number)->shared.AddSource(); }
   VcpuSet& vcpus() { return *vcpus_; }
   const MemoryMap& map() const { return map_; }
   const CpuModel& cpu() const { return cpu_; }
@@ -64,6 +65,12 @@ class KvmBoard final : private VcpuObserver {
   Result<> Load(const StateReader& reader);
 
  private:
+  // One GSI and those who pull it.
+  struct Pin {
+    Pin(KvmVm& vm, unsigned gsi) : line(vm, gsi), shared(line) {}
+    KvmIrqLine line;
+    SharedIrqLine shared;
+  };
   KvmBoard();
   Result<> CreateVm(const MachineConfig& config);
   Result<> MapMemory(const MachineConfig& config, const FirmwareRom* rom);
@@ -83,7 +90,7 @@ class KvmBoard final : private VcpuObserver {
   std::unique_ptr<KvmIoEventListener> port_events_;
   std::unique_ptr<KvmIrqRouter> router_;
   std::unique_ptr<KvmMsiAllocator> msi_;
-  std::vector<std::unique_ptr<KvmIrqLine>> lines_;
+  std::vector<std::unique_ptr<Pin>> pins_;
   MemoryMap map_;
   CpuModel cpu_;
   CpuTopology topology_;

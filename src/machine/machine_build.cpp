@@ -103,7 +103,7 @@ Result<> Machine::Impl::BuildBoard() {
                            .ports = board->ports(),
                            .msi = board->msi(),
                            .backends = backends,
-                           .isa_irq = [this](unsigned line) -> IrqLine& { return board->gsi(line); },
+                           .claim_isa_irq = [this](unsigned line) { return board->ClaimGsi(line); },
                            .find_bus = [this](std::string_view id) { return FindBus(id); },
                            .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
                            .vcpus = config.smp.cpus};

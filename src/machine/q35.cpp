@@ -30,18 +30,16 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   dma_ = std::make_unique<DmaListener>(host_bridge_->root());
   board_.memory().AddListener(dma_.get());
 
-  std::array<IrqLine*, IrqRouter::kPirqs> gsi{};
+  Ich9Lpc::Gsis gsis;
   for (unsigned pirq = 0; pirq < IrqRouter::kPirqs; ++pirq) {
-    gsi[pirq] = &board_.gsi(IrqRouter::kFirstGsi + pirq);
+    gsis[pirq] = board_.ClaimGsi(IrqRouter::kFirstGsi + pirq);
   }
-  lpc_ = TRY(Ich9Lpc::Create(host_, host_bridge_->root(), gsi));
+  lpc_ = TRY(Ich9Lpc::Create(host_, host_bridge_->root(), std::move(gsis)));
 
-  IrqLine* rtc_line = &host_.IsaIrq(8);
+  IrqLine* rtc_line = nullptr;
   if (config.hpet) {
     Hpet::Options options;
-    options.gsi = [this](unsigned number) -> IrqLine* {
-      return number < KvmIrqRouter::kPinGsis ? &board_.gsi(number) : nullptr;
-    };
+    options.claim_gsi = [this](unsigned number) { return board_.ClaimGsi(number); };
     options.legacy_replacement = [this](bool on) {
       if (const Result<> told = SetPitHpetLegacy(board_.vm(), on); !told) {
         Log(LogLevel::kError, "HPET: {}", told.error().message);
@@ -50,6 +48,9 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
     std::unique_ptr<Hpet> hpet = TRY(Hpet::Create(host_, std::move(options)));
     rtc_line = &hpet->rtc_line();
     others_.push_back(std::move(hpet));
+  } else {
+    rtc_line_ = host_.ClaimIsaIrq(8);
+    rtc_line = rtc_line_.get();
   }
   Rtc::Options rtc;
   rtc.low_ram_bytes = board_.map().low_ram_bytes;

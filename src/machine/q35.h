@@ -39,6 +39,7 @@ class Q35 {
 
   DeviceHost& host_;
   KvmBoard& board_;
+  std::unique_ptr<IrqLine> rtc_line_;  // where the clock's interrupt goes on a board without HPET
   std::unique_ptr<Q35HostBridge> host_bridge_;
   std::unique_ptr<DmaListener> dma_;
   std::unique_ptr<Ich9Lpc> lpc_;

@@ -58,9 +58,13 @@ Hpet::Hpet(DeviceHost& host, Options options)
     : LegacyDevice("hpet", "hpet", "/machine/hpet"),
       clock_(host.clock()),
       host_(host),
+      isa_rtc_(host.ClaimIsaIrq(kRtcIrq)),
       options_(std::move(options)),
       rtc_line_(*this) {
   for (unsigned i = 0; i < kTimers; i++) {
+    for (unsigned gsi = 0; gsi < kGsis; gsi++) {
+      lines_[i][gsi] = options_.claim_gsi(gsi);
+    }
     timers_[i] = clock_.CreateTimer([this, i] { OnTimer(i); });
   }
 }
@@ -77,11 +81,11 @@ uint64_t Hpet::CounterLocked() const {
 
 IrqLine* Hpet::LineLocked(unsigned index) {
   if ((state_.config & kLegacyReplacement) != 0 && index < 2) {
-    return index == 0 ? options_.gsi(kPitGsi) : options_.gsi(kRtcIrq);
+    return lines_[index][index == 0 ? kPitGsi : kRtcIrq].get();
   }
   const auto route = static_cast<unsigned>(state_.timers[index].config >> kRouteShift & kRouteMask);
-  const bool possible = (kRouteCapability >> 32 >> route & 1) != 0;
-  return possible ? options_.gsi(route) : nullptr;
+  const bool possible = route < kGsis && (kRouteCapability >> 32 >> route & 1) != 0;
+  return possible ? lines_[index][route].get() : nullptr;
 }
 
 // A level-triggered line follows its status bit; an edge is a pulse at the moment it fires.
@@ -200,7 +204,7 @@ void Hpet::WriteConfigurationLocked(uint64_t value) {
     state_.started_ns = clock_.VmNs();
   }
   if (legacy_changes) {
-    host_.IsaIrq(kRtcIrq).Set((state_.config & kLegacyReplacement) == 0 && rtc_level_);
+    isa_rtc_->Set((state_.config & kLegacyReplacement) == 0 && rtc_level_);
   }
   for (unsigned i = 0; i < kTimers; i++) {
     DriveLocked(i);
@@ -308,7 +312,7 @@ void Hpet::SetRtc(bool level) {
   const MutexLock lock(mutex_);
   rtc_level_ = level;
   if ((state_.config & kLegacyReplacement) == 0) {
-    host_.IsaIrq(kRtcIrq).Set(level);
+    isa_rtc_->Set(level);
   }
 }
 

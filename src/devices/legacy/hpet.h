@@ -40,8 +40,8 @@ struct HpetState {
 class Hpet final : public LegacyDevice {
  public:
   struct Options {
-    // GSI 0..23 as the IOAPIC and the 8259s see them; null where there is none.
-    std::function<IrqLine*(unsigned gsi)> gsi = {};
+    // A share of GSI 0..23 as the IOAPIC and the 8259s see them. Called while the HPET is made.
+    std::function<std::unique_ptr<IrqLine>(unsigned gsi)> claim_gsi = {};
     // Legacy replacement went on or off: the PIT stops or resumes raising IRQ 0. On a vCPU or the control
     // thread, without a lock.
     std::function<void(bool on)> legacy_replacement = {};
@@ -63,6 +63,7 @@ class Hpet final : public LegacyDevice {
   const Counters& counters() const { return counters_; }
 
  private:
+  static constexpr unsigned kGsis = 24;
   class RtcLine final : public IrqLine {
    public:
     explicit RtcLine(Hpet& owner) : owner_(owner) {}
@@ -106,7 +107,9 @@ class Hpet final : public LegacyDevice {
 
   Clock& clock_;
   DeviceHost& host_;
+  const std::unique_ptr<IrqLine> isa_rtc_;  // where the clock's interrupt goes on to
   const Options options_;
+  std::array<std::array<std::unique_ptr<IrqLine>, kGsis>, hpet::kTimers> lines_;  // each timer's shares
   RtcLine rtc_line_;
   Counters counters_;
   mutable Mutex mutex_;

@@ -100,7 +100,11 @@ Result<std::unique_ptr<I8042>> I8042::Create(DeviceHost& host) {
   return device;
 }
 
-I8042::I8042(DeviceHost& host) : LegacyDevice("i8042", "i8042", "/machine/isa/i8042"), host_(host) {}
+I8042::I8042(DeviceHost& host)
+    : LegacyDevice("i8042", "i8042", "/machine/isa/i8042"),
+      host_(host),
+      keyboard_irq_(host.ClaimIsaIrq(kKeyboardIrq)),
+      mouse_irq_(host.ClaimIsaIrq(kMouseIrq)) {}
 I8042::~I8042() = default;
 
 void I8042::Do(After after) {
@@ -112,9 +116,8 @@ void I8042::Do(After after) {
 void I8042::UpdateIrqsLocked() {
   const bool full = state_.output_full;
   // The controller's own answers raise the keyboard's interrupt as well.
-  host_.IsaIrq(kKeyboardIrq)
-      .Set(full && !state_.output_from_mouse && (state_.mode & kKeyboardInterrupt) != 0);
-  host_.IsaIrq(kMouseIrq).Set(full && state_.output_from_mouse && (state_.mode & kMouseInterrupt) != 0);
+  keyboard_irq_->Set(full && !state_.output_from_mouse && (state_.mode & kKeyboardInterrupt) != 0);
+  mouse_irq_->Set(full && state_.output_from_mouse && (state_.mode & kMouseInterrupt) != 0);
 }
 
 void I8042::FillLocked(Source source, uint8_t value) {

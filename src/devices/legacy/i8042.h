@@ -71,6 +71,8 @@ class I8042 final : public LegacyDevice, private AcpiContributor {
   void Do(After after);
 
   DeviceHost& host_;
+  const std::unique_ptr<IrqLine> keyboard_irq_;
+  const std::unique_ptr<IrqLine> mouse_irq_;
   Counters counters_;
   mutable Mutex mutex_;
   I8042State state_ NANDU_TA(guarded_by(mutex_));  // but for keyboard and mouse

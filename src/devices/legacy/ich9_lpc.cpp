@@ -46,19 +46,26 @@ unsigned SciOf(uint8_t acpi_control) {
   return kSci[acpi_control & kSciSelect];
 }
 
+IrqRouter::IsaLines ClaimIsaLines(DeviceHost& host) {
+  IrqRouter::IsaLines lines;
+  for (unsigned irq = 0; irq < IrqRouter::kIsaIrqs; irq++) {
+    lines[irq] = host.ClaimIsaIrq(irq);
+  }
+  return lines;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Ich9Lpc>> Ich9Lpc::Create(DeviceHost& host, PciBus& root,
-                                                 std::array<IrqLine*, IrqRouter::kPirqs> gsi) {
-  std::unique_ptr<Ich9Lpc> device(new Ich9Lpc(host, gsi));
+Result<std::unique_ptr<Ich9Lpc>> Ich9Lpc::Create(DeviceHost& host, PciBus& root, Gsis gsis) {
+  std::unique_ptr<Ich9Lpc> device(new Ich9Lpc(host, std::move(gsis)));
   TRY(device->MapAll(root));
   return device;
 }
 
-Ich9Lpc::Ich9Lpc(DeviceHost& host, std::array<IrqLine*, IrqRouter::kPirqs> gsi)
+Ich9Lpc::Ich9Lpc(DeviceHost& host, Gsis gsis)
     : LegacyDevice("#lpc", "ICH9-LPC", "/machine/pcie.0/1f.0"),
       host_(host),
-      router_([&host](unsigned irq) -> IrqLine& { return host.IsaIrq(irq); }, gsi),
+      router_(ClaimIsaLines(host), std::move(gsis)),
       sci_(router_),
       pm_(std::make_shared<AcpiPm>(sci_, host.clock(), [&host] { host.RequestShutdown("guest-shutdown"); })),
       rcrb_(std::make_shared<Rcrb>()),

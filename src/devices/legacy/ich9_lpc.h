@@ -31,10 +31,10 @@ struct Ich9LpcState {
 class Ich9Lpc final : public LegacyDevice {
  public:
   static constexpr uint8_t kDevfn = 0xf8;  // 1f.0
-  // Attaches to the root bus at 1f.0. The host bridge's configuration ports must be mapped already. `gsi`:
-  // IOAPIC inputs 16..23.
-  static Result<std::unique_ptr<Ich9Lpc>> Create(DeviceHost& host, PciBus& root,
-                                                 std::array<IrqLine*, IrqRouter::kPirqs> gsi);
+  using Gsis = IrqRouter::Gsis;
+  // Attaches to the root bus at 1f.0. The host bridge's configuration ports must be mapped already. `gsis`:
+  // its shares of IOAPIC inputs 16..23.
+  static Result<std::unique_ptr<Ich9Lpc>> Create(DeviceHost& host, PciBus& root, Gsis gsis);
   ~Ich9Lpc() override;
 
   // What firmware programs, for guests that boot without one: PMBASE 0x600, RCBA 0xfed1c000, PIRQs to
@@ -62,7 +62,7 @@ class Ich9Lpc final : public LegacyDevice {
    private:
     IrqRouter& router_;
   };
-  Ich9Lpc(DeviceHost& host, std::array<IrqLine*, IrqRouter::kPirqs> gsi);
+  Ich9Lpc(DeviceHost& host, Gsis gsis);
   void DescribeFunction();
   Result<> MapAll(PciBus& root);
   void FollowConfig();  // after configuration space changed: routes, PMBASE, RCBA

@@ -16,8 +16,7 @@ bool RoutedTo(uint8_t route, unsigned irq) {
 
 }  // namespace
 
-IrqRouter::IrqRouter(std::function<IrqLine&(unsigned irq)> isa, std::array<IrqLine*, kPirqs> gsi)
-    : isa_(std::move(isa)), gsi_(gsi) {
+IrqRouter::IrqRouter(IsaLines isa, Gsis gsis) : isa_(std::move(isa)), gsis_(std::move(gsis)) {
   const MutexLock lock(mutex_);
   routes_.fill(kNotRouted);
 }
@@ -37,11 +36,11 @@ void IrqRouter::DriveIsaLocked(unsigned irq) {
   for (unsigned pirq = 0; pirq < kPirqs; pirq++) {
     level = level || (pirq_[pirq] && RoutedTo(routes_[pirq], irq));
   }
-  isa_(irq).Set(level);
+  isa_[irq]->Set(level);
 }
 
 void IrqRouter::DriveGsiLocked(unsigned pirq) {
-  gsi_[pirq]->Set(pirq_[pirq] || (sci_ && sci_to_ == kFirstGsi + pirq));
+  gsis_[pirq]->Set(pirq_[pirq] || (sci_ && sci_to_ == kFirstGsi + pirq));
 }
 
 void IrqRouter::SetPirq(unsigned pirq, bool level) {

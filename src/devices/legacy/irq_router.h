@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
+#include <memory>
 
 #include <nandu/irq.h>
 
@@ -19,8 +19,11 @@ class IrqRouter {
   static constexpr unsigned kIsaIrqs = 16;
   static constexpr unsigned kFirstGsi = 16;
 
-  // `isa`: ISA line 0..15; `gsi`: IOAPIC inputs 16..23. Both outlive this.
-  IrqRouter(std::function<IrqLine&(unsigned irq)> isa, std::array<IrqLine*, kPirqs> gsi);
+  using IsaLines = std::array<std::unique_ptr<IrqLine>, kIsaIrqs>;
+  using Gsis = std::array<std::unique_ptr<IrqLine>, kPirqs>;
+
+  // The router's shares of ISA lines 0..15 and of IOAPIC inputs 16..23.
+  IrqRouter(IsaLines isa, Gsis gsis);
 
   void SetPirq(unsigned pirq, bool level);
   void SetSci(bool level);
@@ -33,8 +36,8 @@ class IrqRouter {
   void DriveGsiLocked(unsigned pirq) NANDU_TA(requires_capability(mutex_));
   uint16_t RoutedLocked() const NANDU_TA(requires_capability(mutex_));  // ISA lines somebody is routed to
 
-  const std::function<IrqLine&(unsigned)> isa_;
-  const std::array<IrqLine*, kPirqs> gsi_;
+  const IsaLines isa_;
+  const Gsis gsis_;
   Mutex mutex_;
   std::array<bool, kPirqs> pirq_ NANDU_TA(guarded_by(mutex_)) = {};
   bool sci_ NANDU_TA(guarded_by(mutex_)) = false;

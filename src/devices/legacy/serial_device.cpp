@@ -64,7 +64,8 @@ SerialDevice::SerialDevice(DeviceHost& host, const Options& options)
       irq_number_(options.irq.value_or(kPlaces[options.index].irq)),
       chardev_(options.chardev),
       alive_(std::make_shared<bool>(true)),
-      uart_(host.IsaIrq(irq_number_), host.clock(), [this] { WantInput(); }),
+      irq_(host.ClaimIsaIrq(irq_number_)),
+      uart_(*irq_, host.clock(), [this] { WantInput(); }),
       output_(CharOutput::Create(loop_, chardev_, Uart::kQueueBytes, [this] { uart_.OnDrained(); })) {
   uart_.Connect(output_);
 }

@@ -48,6 +48,7 @@ class SerialDevice final : public LegacyDevice, private AcpiContributor {
   const unsigned irq_number_;
   const std::shared_ptr<Chardev> chardev_;
   const std::shared_ptr<bool> alive_;  // posted work asks it; both live on the control thread
+  const std::unique_ptr<IrqLine> irq_;
   Uart uart_;
   std::shared_ptr<CharOutput> output_;
   bool quiesced_ = false;

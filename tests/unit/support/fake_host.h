@@ -40,7 +40,9 @@ class FakeHost final : public DeviceHost {
   AddressSpace& memory_space() override { return memory; }
   AddressSpace& io_space() override { return io; }
   MsiAllocator& msi() override { return vectors; }
-  IrqLine& IsaIrq(unsigned line) override { return isa.at(line); }
+  std::unique_ptr<IrqLine> ClaimIsaIrq(unsigned line) override {
+    return std::make_unique<FakeIrqShare>(isa.at(line));
+  }
   Result<PciBus*> FindPciBus(std::string_view id) override { return Find(buses, id, "bus"); }
   Result<EventLoop*> FindIoLoop(std::string_view id) override { return Find(io_loops, id, "iothread"); }
   Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive,

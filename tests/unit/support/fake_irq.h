@@ -14,16 +14,49 @@ namespace nandu {
 class FakeIrqLine final : public IrqLine {
  public:
   void Set(bool level) override {
-    if (level_.exchange(level) != level && level) {
-      rises_.fetch_add(1);
-    }
+    const std::lock_guard lock(mutex_);
+    set_ = level;
+    Settle();
+  }
+  void Pull(bool up) {
+    const std::lock_guard lock(mutex_);
+    pulls_ += up ? 1U : ~0U;
+    Settle();
   }
   bool level() const { return level_; }
   unsigned rises() const { return rises_; }
 
  private:
+  void Settle() {
+    const bool level = set_ || pulls_ != 0;
+    if (level_.exchange(level) != level && level) {
+      rises_.fetch_add(1);
+    }
+  }
+  std::mutex mutex_;
+  bool set_ = false;
+  unsigned pulls_ = 0;  // shares that are high
   std::atomic<bool> level_{false};
   std::atomic<unsigned> rises_{0};
+};
+
+// What a device claims of a line: its own share.
+class FakeIrqShare final : public IrqLine {
+ public:
+  explicit FakeIrqShare(FakeIrqLine& line) : line_(line) {}
+  ~FakeIrqShare() override { Set(false); }
+  void Set(bool level) override {
+    const std::lock_guard lock(mutex_);
+    if (level_ != level) {
+      level_ = level;
+      line_.Pull(level);
+    }
+  }
+
+ private:
+  FakeIrqLine& line_;
+  std::mutex mutex_;
+  bool level_ = false;
 };
 
 // What a vector did; outlives the vector, so that a test can look after the device is gone.

@@ -12,7 +12,9 @@ constexpr uint64_t kAt = 0xfed00000;
 struct Board {
   Board() {
     Hpet::Options options;
-    options.gsi = [this](unsigned gsi) -> IrqLine* { return gsi < 16 ? &host.isa[gsi] : &high.at(gsi - 16); };
+    options.claim_gsi = [this](unsigned gsi) {
+      return std::make_unique<FakeIrqShare>(gsi < 16 ? host.isa[gsi] : high.at(gsi - 16));
+    };
     options.legacy_replacement = [this](bool on) { told.push_back(on); };
     hpet = Hpet::Create(host, std::move(options)).value();
   }
@@ -119,6 +121,19 @@ TEST_F(HpetTest, LevelTriggeredLineStaysUntilItsStatusIsCleared) {
   b_.Put(0x20, 1);
   EXPECT_FALSE(b_.high[1].level());
   EXPECT_EQ(b_.Get(0x20), 0u);
+}
+
+TEST_F(HpetTest, LineOfTwoTimersFallsWhenBothAreCleared) {
+  for (const uint64_t timer : {0, 1}) {
+    b_.Put(0x100 + timer * 0x20, 1 << 1 | 1 << 2 | 16 << 9);
+    b_.Put(0x108 + timer * 0x20, 10);
+  }
+  b_.Put(0x10, 1);
+  Advance(200);
+  b_.Put(0x20, 1);
+  EXPECT_TRUE(b_.high[0].level());
+  b_.Put(0x20, 2);
+  EXPECT_FALSE(b_.high[0].level());
 }
 
 TEST_F(HpetTest, LegacyReplacementTakesInterrupts0And8) {

@@ -15,10 +15,10 @@ constexpr int64_t kSecondNs = 1'000'000'000;
 // A board with nothing but a root bus and the LPC bridge.
 struct Board {
   Board() { lpc = Ich9Lpc::Create(host, bus, Gsis()).value(); }
-  std::array<IrqLine*, IrqRouter::kPirqs> Gsis() {
-    std::array<IrqLine*, IrqRouter::kPirqs> lines = {};
+  Ich9Lpc::Gsis Gsis() {
+    Ich9Lpc::Gsis lines;
     for (unsigned i = 0; i < IrqRouter::kPirqs; i++) {
-      lines[i] = &gsi[i];
+      lines[i] = std::make_unique<FakeIrqShare>(gsi[i]);
     }
     return lines;
   }

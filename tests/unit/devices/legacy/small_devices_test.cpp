@@ -7,7 +7,6 @@
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/legacy_ports.h"
 #include "devices/legacy/pvpanic.h"
-#include "devices/legacy/shared_irq.h"
 
 namespace nandu {
 namespace {
@@ -105,20 +104,6 @@ TEST(PvPanic, EventsThatAreNotOfferedAreCounted) {
   Out(host, 0x505, 2);
   EXPECT_TRUE(host.asked.empty());
   EXPECT_EQ(device->ignored().value(), 1u);
-}
-
-TEST(SharedIrq, IsHighWhileAnySourceIs) {
-  FakeIrqLine line;
-  SharedIrq shared(line);
-  IrqLine& a = shared.AddSource();
-  IrqLine& b = shared.AddSource();
-  a.Set(true);
-  b.Set(true);
-  a.Set(false);
-  a.Set(false);
-  EXPECT_TRUE(line.level());
-  b.Set(false);
-  EXPECT_FALSE(line.level());
 }
 
 }  // namespace
