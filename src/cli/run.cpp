@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "cli/config_builder.h"
 #include "cli/daemonize.h"
 #include "cli/help.h"
@@ -50,6 +51,10 @@ Result<int> RunMachine(const MachineConfig& config) {
     TRY(SetLogFile(config.log_file));
   }
   TRY(RaiseFileLimit());
+  KeepThreadNames(config.debug_threads);
+  if (!config.process_name.empty()) {
+    NameProcess(config.process_name);
+  }
   std::optional<Daemon> daemon;
   if (config.daemonize) {
     daemon = TRY(Daemon::Fork());

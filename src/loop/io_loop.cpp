@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "loop/thread_start.h"
 
 namespace nandu {

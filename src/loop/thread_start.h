@@ -1,18 +1,10 @@
-// What every thread of ours does first: its name, and no signals. The control loop alone takes signals
-// (control_loop.h).
+// How threads of ours start: with no signals, which the control loop alone takes (control_loop.h).
 #pragma once
 
 #include <pthread.h>
 #include <signal.h>
-#include <string>
-#include <string_view>
 
 namespace nandu {
-
-// The kernel keeps 15 characters.
-inline void NameThisThread(std::string_view name) {
-  ::pthread_setname_np(::pthread_self(), std::string(name.substr(0, 15)).c_str());
-}
 
 // While it lives, threads that this thread starts begin with every signal blocked.
 class SignalsBlocked {

@@ -64,22 +64,19 @@ enum class ShutdownAction : uint8_t { kPowerOff, kPause };
 
 struct MachineConfig {
   std::string machine_type = "pc-q35-7.2";
-  bool acpi = true;
   bool hpet = true;
-  bool smbios = true;
   bool dump_guest_core = true;
   bool mem_merge = true;
-  bool mem_lock = false;
 
   std::string cpu = "qemu64";  // model and features, as -cpu
   SmpConfig smp;
   uint64_t ram_bytes = uint64_t{128} << 20;
   std::string ram_block_name = "pc.ram";
 
-  std::string name;          // -name guest=
-  std::string process_name;  // -name process=
-  bool debug_threads = true;
-  std::string uuid;  // canonical text; empty: none
+  std::string name;           // -name guest=
+  std::string process_name;   // -name process=; empty: the program's
+  bool debug_threads = true;  // threads have names of their own
+  std::string uuid;           // canonical text; empty: none
 
   std::string kernel;  // paths; empty: none
   std::string initrd;

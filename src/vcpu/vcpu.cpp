@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "kvm/kvm_vm.h"
 #include "vcpu/msrs.h"
 
@@ -40,8 +41,6 @@ void SetThreadSignalMask() {
   }
   pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
 }
-
-constexpr size_t kMaxThreadName = 15;  // bytes, pthread_setname_np(3)
 
 }  // namespace
 
@@ -186,8 +185,7 @@ void Vcpu::StopSelf() {
 }
 
 void Vcpu::ThreadMain(UniqueFunction<void()> on_thread) {
-  const std::string name = Format("CPU {}/KVM", config_.index).substr(0, kMaxThreadName);
-  pthread_setname_np(pthread_self(), name.c_str());
+  NameThisThread(Format("CPU {}/KVM", config_.index));
   SetThreadSignalMask();
   thread_id_.store(gettid(), std::memory_order_relaxed);
   thread_id_.notify_all();

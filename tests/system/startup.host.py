@@ -77,6 +77,28 @@ def qmp_steers_the_vm(nandu):
     assert not os.path.exists(qmp)
 
 
+def _thread_names(pid):
+    names = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/comm", encoding="ascii") as file:
+            names.append(file.read().strip())
+    return [name for name in names if not name.startswith("kvm-")]  # the kernel's own helpers
+
+
+def threads_are_named_as_asked(nandu):
+    rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
+    for switch, cpus in (("on", ["CPU 0/KVM", "CPU 1/KVM"]), ("off", [])):
+        qmp = nandu.file("qmp-" + switch)
+        process = nandu.start(*BOARD, "-bios", rom, "-smp", "2", "-name", f"vm,process=little-vm,debug-threads={switch}",
+                              "-qmp", f"unix:{qmp},server=on,wait=off")
+        session = Qmp(qmp)
+        names = _thread_names(process.pid)
+        assert names.count("little-vm") == (1 if cpus else len(names)), names
+        assert sorted(name for name in names if name.startswith("CPU")) == cpus, names
+        session.command("quit")
+        assert process.wait(timeout=10) == 0
+
+
 def daemonize_returns_when_the_vm_is_ready(nandu):
     rom = make_rom(nandu.file("rom"), b"\xeb\xfe")
     qmp, pid = nandu.file("qmp"), nandu.file("pid")
@@ -170,5 +192,5 @@ def binary_is_lean(nandu):
 
 if __name__ == "__main__":
     run_cases([debug_exit_status_is_qemus, debug_exit_carries_the_value, debugcon_writes_a_file, triple_fault_with_no_reboot_ends_with_zero,
-               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, daemonize_returns_when_the_vm_is_ready, daemonize_reports_failure,
+               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, threads_are_named_as_asked, daemonize_returns_when_the_vm_is_ready, daemonize_reports_failure,
                bad_input_is_one_sentence, locked_image_is_refused_both_ways, no_kvm_is_one_sentence, binary_is_lean])
