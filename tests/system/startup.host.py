@@ -1,6 +1,7 @@
 """On the host's own KVM: a ROM's first instruction, the process's end, and what bad input gets."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -190,7 +191,16 @@ def binary_is_lean(nandu):
     assert [n for n in names if not n.startswith(("linux-vdso", "/lib64/ld-linux"))] in (["libc.so.6"], ["libc.so.6", "libm.so.6"]), names
 
 
+def little_runs_before_main(nandu):
+    # Nine of libstdc++, the compiler's own, and one each that the headers of CLI11, Asio and Boost.JSON bring; none is nandu's.
+    known = 13
+    sections = subprocess.run(["readelf", "-SW", nandu.path], capture_output=True, text=True, check=True).stdout
+    size = int(re.search(r"\.init_array +INIT_ARRAY +\w+ +\w+ +(\w+)", sections)[1], 16)
+    assert size // 8 <= known, f"{size // 8} static constructors; find the new one among the _GLOBAL__sub_I symbols of nm"
+
+
 if __name__ == "__main__":
     run_cases([debug_exit_status_is_qemus, debug_exit_carries_the_value, debugcon_writes_a_file, triple_fault_with_no_reboot_ends_with_zero,
-               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, threads_are_named_as_asked, daemonize_returns_when_the_vm_is_ready, daemonize_reports_failure,
-               bad_input_is_one_sentence, locked_image_is_refused_both_ways, no_kvm_is_one_sentence, binary_is_lean])
+               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, threads_are_named_as_asked, daemonize_returns_when_the_vm_is_ready,
+               daemonize_reports_failure, bad_input_is_one_sentence, locked_image_is_refused_both_ways, no_kvm_is_one_sentence, binary_is_lean,
+               little_runs_before_main])

@@ -124,7 +124,7 @@ TEST_F(HpetTest, LevelTriggeredLineStaysUntilItsStatusIsCleared) {
 }
 
 TEST_F(HpetTest, LineOfTwoTimersFallsWhenBothAreCleared) {
-  for (const uint64_t timer : {0, 1}) {
+  for (const uint64_t timer : {uint64_t{0}, uint64_t{1}}) {
     b_.Put(0x100 + timer * 0x20, 1 << 1 | 1 << 2 | 16 << 9);
     b_.Put(0x108 + timer * 0x20, 10);
   }
