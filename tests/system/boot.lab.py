@@ -37,6 +37,16 @@ def generic_elf_and_cloud_bzimage_boot(nandu):
     assert run_task(nandu, "uname -r\n", kernel="cloud", image="vmlinuz") == _release("cloud") + "\n"
 
 
+def a_cpu_is_what_its_model_and_features_say(nandu):
+    script = "sed -n 's/^model name.*: //p; s/^flags.*: / /p' /proc/cpuinfo | head -n 2; cat /sys/devices/system/clocksource/clocksource0/current_clocksource\n"
+    name, flags, clock = run_task(nandu, script, "-cpu", "qemu64,+ssse3,-sse3").split("\n")[:3]
+    assert name == "QEMU Virtual CPU version 2.5+", name
+    assert " ssse3 " in flags and " pni " not in flags and " hypervisor " in flags and " avx2 " not in flags, flags
+    assert clock == "kvm-clock", clock
+    flags = run_task(nandu, script, "-cpu", "max").split("\n")[1]
+    assert " pni " in flags and " popcnt " in flags, flags
+
+
 if __name__ == "__main__":
     run_cases([generic_bzimage_with_1_vcpu_boots_to_login, cloud_elf_with_4_vcpus_boots_to_login, cloud_elf_with_16_vcpus_boots_to_login,
-               generic_elf_and_cloud_bzimage_boot])
+               generic_elf_and_cloud_bzimage_boot, a_cpu_is_what_its_model_and_features_say])
