@@ -66,6 +66,9 @@ class NetBackend {
   virtual Result<> SetOffloads(const NetOffloads& receive) = 0;    // what the guest can receive; any thread
   virtual Result<> SetActivePairs(unsigned pairs) = 0;             // the others are detached; any thread
   virtual Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned pair, EventLoop& loop) = 0;
+  // Gives back what would outlive the process, as the destructor does: for a process that ends without taking its VM apart. Nothing
+  // else may be called afterwards.
+  virtual void ReleaseHost() {}
 };
 
 }  // namespace nandu

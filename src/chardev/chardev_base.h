@@ -30,6 +30,9 @@ class ChardevBase : public Chardev {
   void SetLogFile(UniqueFd file) { log_file_ = std::move(file); }
   // True while the machine may not start: a server with wait=on that nobody has connected to yet.
   virtual bool waits_for_client() const { return false; }
+  // Gives back what would outlive the process: socket files, the terminal's settings. Again is harmless. For
+  // a process that ends without taking its VM apart; nothing else may be called afterwards.
+  virtual void ReleaseHost() {}
   // Runs once when the first client is there; only for backends that wait.
   virtual void NotifyFirstClient(UniqueFunction<void()> on_client) { on_client(); }
 

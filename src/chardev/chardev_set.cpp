@@ -106,6 +106,12 @@ std::vector<ChardevInfo> ChardevSet::List() const {
   return list;
 }
 
+void ChardevSet::ReleaseHost() {
+  for (const auto& [id, entry] : entries_) {
+    entry.chardev->ReleaseHost();
+  }
+}
+
 void ChardevSet::WaitForClients(UniqueFunction<void()> done) {
   struct Waiting {
     size_t left = 0;

@@ -58,6 +58,8 @@ class ChardevSet {
   bool Has(std::string_view id) const { return entries_.contains(std::string(id)); }
   std::vector<ChardevInfo> List() const;  // by id
 
+  void ReleaseHost();  // of all, see ChardevBase
+
   // Runs `done` once every server with wait=on has had a client; from within when there is none to wait for.
   void WaitForClients(UniqueFunction<void()> done);
 

@@ -48,7 +48,9 @@ SocketChardev::SocketChardev(ControlLoop& control, Opener& opener, std::string i
   IgnoreBrokenPipeSignal();
 }
 
-SocketChardev::~SocketChardev() {
+SocketChardev::~SocketChardev() { ReleaseHost(); }
+
+void SocketChardev::ReleaseHost() {
   for (const ListeningSocket& listening : listening_) {
     struct stat info {};
     if (!listening.unlink_path.empty() && ::lstat(listening.unlink_path.c_str(), &info) == 0 &&

@@ -33,6 +33,7 @@ class SocketChardev final : public ChardevBase {
 
   std::string filename() const override;
   bool waits_for_client() const override;
+  void ReleaseHost() override;
   void NotifyFirstClient(UniqueFunction<void()> on_client) override;
   void NotifyWritable(UniqueFunction<void()> on_writable) override;
   void DropPeer() override;

@@ -58,16 +58,21 @@ class StdioChardev final : public FdChardev {
     stdio_in_use = true;
   }
   ~StdioChardev() override {
+    GiveBack();
+    stdio_in_use = false;
+  }
+  void ReleaseHost() override { GiveBack(); }
+
+ private:
+  void GiveBack() const {
     TerminalGuard::Restore();
     for (const OwnDescriptor* each : {&in_, &out_}) {
       if (each->restore_fd >= 0) {
         ::fcntl(each->restore_fd, F_SETFL, each->restore_flags);
       }
     }
-    stdio_in_use = false;
   }
 
- private:
   const OwnDescriptor in_;
   const OwnDescriptor out_;
 };

@@ -125,4 +125,10 @@ std::vector<std::string> NetdevSet::unclaimed() const {
   return ids;
 }
 
+void NetdevSet::ReleaseHost() {
+  for (const auto& [id, entry] : entries_) {
+    entry.backend->ReleaseHost();
+  }
+}
+
 }  // namespace nandu

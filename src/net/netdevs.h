@@ -45,6 +45,7 @@ class NetdevSet {
   Result<std::shared_ptr<NetBackend>> Claim(std::string_view id, std::string_view user);
   bool Has(std::string_view id) const { return entries_.contains(std::string(id)); }
   std::vector<std::string> unclaimed() const;  // for the warning that a netdev has no peer
+  void ReleaseHost();                          // of all, see NetBackend
 
  private:
   struct Entry {

@@ -63,9 +63,11 @@ Tap::Tap(std::string id, std::string ifname, std::vector<Queue> queues, bool vne
   ProbeOffloads();
 }
 
-Tap::~Tap() {
-  if (!downscript_.empty()) {
-    if (const Result<> ran = RunTapScript(downscript_, ifname_); !ran) {
+Tap::~Tap() { ReleaseHost(); }
+
+void Tap::ReleaseHost() {
+  if (const std::string script = std::exchange(downscript_, {}); !script.empty()) {
+    if (const Result<> ran = RunTapScript(script, ifname_); !ran) {
       Log(LogLevel::kWarning, "netdev '{}': {}", id_, ran.error().message);
     }
   }

@@ -19,7 +19,7 @@ class Tap final : public NetBackend {
  public:
   // By name (made when it does not exist, which needs CAP_NET_ADMIN) or from inherited descriptors.
   static Result<std::shared_ptr<Tap>> Open(Opener& opener, const std::string& id, const TapOptions& options);
-  ~Tap() override;  // runs downscript
+  ~Tap() override;  // as ReleaseHost
 
   const std::string& ifname() const { return ifname_; }
 
@@ -32,6 +32,7 @@ class Tap final : public NetBackend {
   Result<> SetOffloads(const NetOffloads& receive) override;
   Result<> SetActivePairs(unsigned pairs) override;
   Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned pair, EventLoop& loop) override;
+  void ReleaseHost() override;  // runs downscript, once
 
  private:
   struct Queue {

@@ -142,6 +142,12 @@ TEST_F(SocketChardevTest, AnOldSocketIsReplacedAndOursIsRemoved) {
   EXPECT_TRUE(loop.RunUntil([&] { return server->connected(); }));
 }
 
+TEST_F(SocketChardevTest, ASocketThatCannotBeDestroyedCanStillBeRemoved) {
+  const auto server = MakeServer();
+  set.ReleaseHost();
+  EXPECT_FALSE(std::filesystem::exists(directory / "s"));
+}
+
 TEST_F(SocketChardevTest, AFileInTheWayStays) {
   std::ofstream(directory / "s") << "precious";
   EXPECT_NE(MistakeOf({{"path", directory / "s"}, {"server", "on"}, {"wait", "off"}}), "");

@@ -234,7 +234,11 @@ TEST_F(TapTest, AScriptRunsWithTheInterfacesName) {
   TapOptions options = Named("nt0");
   options.script = up;
   options.downscript = down;
-  { EXPECT_TRUE(OpenTap(options)); }
+  {
+    const auto tap = OpenTap(options);
+    ASSERT_TRUE(tap);
+    (*tap)->ReleaseHost();  // and no second time when it is destroyed
+  }
   std::ostringstream log;
   log << std::ifstream(directory + "/log").rdbuf();
   EXPECT_EQ(log.str(), "up nt0\ndown nt0\n");
