@@ -49,7 +49,7 @@ class BlockGraph {
   bool Has(std::string_view name) const { return Find(name) != nullptr; }
   std::vector<NodeInfo> Nodes() const;  // in the order of their names
 
-  // Every image to stable storage, on a worker; `done` on the control loop with the first error.
+  // Every image to stable storage, on workers; `done` on the control loop with the first error.
   void Flush(ControlLoop& loop, UniqueFunction<void(Result<>)> done) const;
 
   // Hand-over of all images to another process and back: see BlockNode.

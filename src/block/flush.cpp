@@ -5,28 +5,31 @@ namespace nandu {
 
 void BlockGraph::Flush(ControlLoop& loop, UniqueFunction<void(Result<>)> done) const {
   struct Work {
-    std::vector<std::shared_ptr<GraphNode>> nodes;
+    size_t left = 1;  // one more than the images, so that `done` runs when there are none
     Result<> result;
+    UniqueFunction<void(Result<>)> done;
   };
   auto work = std::make_shared<Work>();
-  for (const auto& [name, node] : nodes_) {
-    if (node->info().child.empty()) {  // what is above flushes through it
-      work->nodes.push_back(node);
+  work->done = std::move(done);
+  const auto finish = [work](Result<> flushed) {
+    if (!flushed && work->result) {
+      work->result = std::move(flushed);
     }
-  }
-  if (work->nodes.empty()) {
-    loop.Post([done = std::move(done)] { done({}); });
-    return;
-  }
-  const auto flush = [work] {
-    for (const std::shared_ptr<GraphNode>& node : work->nodes) {
-      Result<> flushed = node->FlushImage();
-      if (!flushed && work->result) {
-        work->result = std::move(flushed);
-      }
+    if (--work->left == 0) {
+      work->done(std::move(work->result));
     }
   };
-  loop.RunBlocking(flush, [work, done = std::move(done)] { done(work->result); });
+  for (const auto& [name, node] : nodes_) {
+    if (!node->info().child.empty()) {
+      continue;  // what is below it is flushed
+    }
+    // Each on its own worker: one that hangs does not keep the others' data.
+    ++work->left;
+    auto flushed = std::make_shared<Result<>>();
+    loop.RunBlocking([node = node, flushed] { *flushed = node->FlushImage(); },
+                     [finish, flushed] { finish(std::move(*flushed)); });
+  }
+  loop.Post([finish] { finish({}); });
 }
 
 }  // namespace nandu
