@@ -41,9 +41,10 @@ Result<PidFile> PidFile::Create(const std::string& path) {
   return PidFile(absolute.string(), std::move(fd));
 }
 
-PidFile::~PidFile() {
+void PidFile::Remove() {
   if (fd_) {
     ::unlink(path_.c_str());
+    fd_.Reset();
   }
 }
 

@@ -15,7 +15,8 @@ class PidFile {
   static Result<PidFile> Create(const std::string& path);
   PidFile(PidFile&&) noexcept = default;
   PidFile& operator=(PidFile&&) noexcept = default;
-  ~PidFile();
+  ~PidFile() { Remove(); }
+  void Remove();  // before its end, where that does not come
 
  private:
   PidFile(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -46,6 +47,15 @@ Result<std::string> Answer(const CommandLine& line) {
   return std::string();
 }
 
+// Requests hang in the kernel: the machine cannot be taken apart. The kernel keeps the pages that a request
+// writes to when the process ends; a thread that waits for one may keep the process until then.
+[[noreturn]] void EndAsItStands(Machine& machine, PidFile pid_file, int status) {
+  machine.ReleaseHost();
+  pid_file.Remove();
+  std::fflush(nullptr);
+  std::_Exit(status);
+}
+
 Result<int> RunMachine(const MachineConfig& config) {
   if (!config.log_file.empty()) {
     TRY(SetLogFile(config.log_file));
@@ -73,6 +83,9 @@ Result<int> RunMachine(const MachineConfig& config) {
   }
   machine->Start();
   loop->Run();
+  if (machine->stuck()) {
+    EndAsItStands(*machine, std::move(pid_file), machine->exit_status());
+  }
   return machine->exit_status();
 }
 

@@ -1,15 +1,17 @@
 #include "machine/lifecycle.h"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/time.h"
 
 namespace nandu {
 
-// One round of quiescing all devices. The deadline may pass while some still work: `settled` is then set and
-// what arrives late is resumed.
+// One round of quiescing all devices. The deadline may pass while some still work: `settled` is then set, and
+// what arrives late is resumed unless it is to be quiet by then for another reason.
 struct Lifecycle::Quiescing {
   size_t waiting = 0;
   bool settled = false;
@@ -73,6 +75,10 @@ void Lifecycle::Finished() {
 // ---- pausing ----
 
 void Lifecycle::PauseMachine(int64_t deadline_ns, Done done) {
+  if (stuck_) {
+    done(tl::unexpected<Error>(StuckError()));
+    return;
+  }
   if (phase_ != Phase::kRunning) {
     done({});
     return;
@@ -87,8 +93,11 @@ void Lifecycle::PauseMachine(int64_t deadline_ns, Done done) {
   };
   auto finish = [this, done = std::move(done)](Result<> result) mutable {
     if (!result) {
-      // Nothing is lost: what went quiet goes on, and so does the guest.
-      ResumeMachine();
+      if (exit_wanted_) {
+        stuck_ = true;
+      } else {
+        ResumeMachine();  // nothing is lost: what went quiet goes on, and so does the guest
+      }
       done(std::move(result));
       return;
     }
@@ -119,21 +128,23 @@ void Lifecycle::QuiesceDevices(int64_t deadline_ns, Done done) {
     settle({});
     return;
   }
-  deadline_ = loop_.CreateHostTimer([this, settle, round] {
+  ArmDeadline(deadline_ns, [this, settle, round] {
     if (!round->settled) {
       settle(tl::unexpected<Error>(StuckError()));
     }
   });
-  deadline_->ArmAfter(deadline_ns);
   for (Device* device : devices) {
     device->Quiesce([this, device, round, settle, alive = alive_] {
-      loop_.Post([device, round, settle, alive] {
+      loop_.Post([this, device, round, settle, alive] {
         if (!*alive) {
           return;
         }
-        if (round->settled) {  // too late for the pause it was asked for: the guest runs, and so must the
-                               // device
-          device->Resume();
+        if (round->settled) {
+          // Too late for the pause it was asked for. Where the guest runs the device must; where a later
+          // pause is under way, that one decides.
+          if (phase_ == Phase::kRunning) {
+            device->Resume();
+          }
           return;
         }
         round->quiet.push_back(device);
@@ -143,6 +154,38 @@ void Lifecycle::QuiesceDevices(int64_t deadline_ns, Done done) {
       });
     });
   }
+}
+
+// `late` runs unless deadline_ is reset before. An exit that is wanted shortens it, then and later.
+void Lifecycle::ArmDeadline(int64_t deadline_ns, UniqueFunction<void()> late) {
+  if (exit_wanted_) {
+    deadline_ns = std::min(deadline_ns, policy_.exit_deadline_ns);
+  }
+  deadline_ = loop_.CreateHostTimer(std::move(late));
+  deadline_->ArmAfter(deadline_ns);
+  deadline_at_ns_ = MonotonicNs() + deadline_ns;
+}
+
+// An image may hang as any device may: past the deadline that is an error, and the flush goes on alone.
+void Lifecycle::FlushImages(int64_t deadline_ns, Done done) {
+  auto waiting = std::make_shared<Done>(std::move(done));
+  const auto settle = [this, waiting](Result<> result) {
+    if (*waiting) {
+      deadline_.reset();
+      const Done finish = std::exchange(*waiting, nullptr);
+      finish(std::move(result));
+    }
+  };
+  ArmDeadline(deadline_ns, [settle] {
+    settle(Fail(Errc::kBusy, "an image was not flushed in time; look whether its disk answers"));
+  });
+  ++flushes_;
+  parts_.flush([this, settle, alive = alive_](Result<> result) {
+    if (*alive) {
+      --flushes_;
+      settle(std::move(result));
+    }
+  });
 }
 
 Error Lifecycle::StuckError() const {
@@ -207,7 +250,7 @@ void Lifecycle::Stop(RunState why, Done done) {
       SetState(why);
       parts_.emit("STOP", {});
       // As QEMU's vm_stop: the guest stands still, so what it was told is written can be made to last now.
-      parts_.flush([this, done = std::move(done)](Result<> flushed) mutable {
+      FlushImages(policy_.pause_deadline_ns, [this, done = std::move(done)](Result<> flushed) mutable {
         done(std::move(flushed));
         Finished();
       });
@@ -298,7 +341,7 @@ void Lifecycle::ShutdownMachine(const std::string& reason, bool guest) {
       SetState(RunState::kShutdown);
       parts_.emit("STOP", {});
     }
-    parts_.flush([this](Result<> flushed) {
+    FlushImages(policy_.pause_deadline_ns, [this](Result<> flushed) {
       if (!flushed) {
         Log(LogLevel::kError, "shutdown: {}", flushed.error().message);
       }
@@ -352,24 +395,36 @@ void Lifecycle::Quit(std::string_view reason) {
   data["guest"] = false;
   data["reason"] = reason;
   parts_.emit("SHUTDOWN", std::move(data));
+  ExitIsWanted();
   Enqueue([this] { Exit(0); });
 }
 
 void Lifecycle::RequestExit(int status) {
   loop_.Post([this, status, alive = alive_] {
     if (*alive) {
+      ExitIsWanted();
       Enqueue([this, status] { Exit(status); });
     }
   });
 }
 
+// What the running operation waits for may hang: an end does not wait for it longer than for its own.
+void Lifecycle::ExitIsWanted() {
+  exit_wanted_ = true;
+  const int64_t soon_ns = MonotonicNs() + policy_.exit_deadline_ns;
+  if (deadline_ && deadline_at_ns_ > soon_ns) {
+    deadline_->ArmAfter(policy_.exit_deadline_ns);
+    deadline_at_ns_ = soon_ns;
+  }
+}
+
 void Lifecycle::Exit(int status) {
-  exiting_ = true;  // nothing that was queued runs any more
+  exiting_ = exit_wanted_ = true;
   PauseMachine(policy_.exit_deadline_ns, [this, status](Result<> paused) {
     if (!paused) {
       Log(LogLevel::kError, "exit: {}; ending anyway", paused.error().message);
     }
-    parts_.flush([this, status](Result<> flushed) {
+    FlushImages(policy_.exit_deadline_ns, [this, status](Result<> flushed) {
       if (!flushed) {
         Log(LogLevel::kError, "exit: {}", flushed.error().message);
       }

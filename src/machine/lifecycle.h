@@ -49,8 +49,9 @@ class Lifecycle {
   struct Policy {
     RebootAction reboot = RebootAction::kReset;
     ShutdownAction shutdown = ShutdownAction::kPowerOff;
-    int64_t pause_deadline_ns = 30'000'000'000;
-    int64_t exit_deadline_ns = 10'000'000'000;
+    int64_t pause_deadline_ns = 30'000'000'000;  // of quiescing, and of flushing after it
+    // The same for an end: both together are over before who sent SIGTERM kills (libvirt: after 10 s).
+    int64_t exit_deadline_ns = 4'000'000'000;
   };
 
   Lifecycle(ControlLoop& loop, VmClock& clock, LifecycleParts parts, const Policy& policy);
@@ -61,6 +62,9 @@ class Lifecycle {
   RunState state() const { return state_; }
   Phase phase() const { return phase_; }
   bool running() const { return state_ == RunState::kRunning; }
+  // Requests or flushes did not end before the VM did: the kernel, and threads that wait in it, may still use
+  // guest memory and devices, so that nothing of them may be freed.
+  bool stuck() const { return stuck_ || flushes_ > 0; }
 
   // The board is built and reset: run it, or wait for `cont` (-S).
   void Start(bool paused);
@@ -88,9 +92,12 @@ class Lifecycle {
 
   void PauseMachine(int64_t deadline_ns, Done done);
   void QuiesceDevices(int64_t deadline_ns, Done done);
+  void FlushImages(int64_t deadline_ns, Done done);
+  void ArmDeadline(int64_t deadline_ns, UniqueFunction<void()> late);
   void ResumeMachine();
   void ResetMachine(std::string reason, bool guest, UniqueFunction<void()> done);
   void ShutdownMachine(const std::string& reason, bool guest);
+  void ExitIsWanted();
   void Exit(int status);
   Error StuckError() const;
 
@@ -102,9 +109,13 @@ class Lifecycle {
   Phase phase_ = Phase::kCreated;
   Result<> board_;  // of the last reset; a board that could not be reset does not run
   bool busy_ = false;
-  bool exiting_ = false;
+  bool exit_wanted_ = false;  // an Exit waits or runs: the guest is not started again where it stands still
+  bool exiting_ = false;      // it runs, and no operation follows
+  bool stuck_ = false;        // the devices of a VM that ends did not go quiet
+  size_t flushes_ = 0;        // on their way
   std::deque<Operation> queue_;
-  std::unique_ptr<HostTimer> deadline_;
+  std::unique_ptr<HostTimer> deadline_;  // of what the running operation waits for
+  int64_t deadline_at_ns_ = 0;
   struct Quiescing;
   std::shared_ptr<Quiescing> quiescing_;
   std::shared_ptr<bool> alive_ =

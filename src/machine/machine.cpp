@@ -23,6 +23,12 @@ void Machine::Start() {
 }
 
 int Machine::exit_status() const { return impl_->exit_status; }
+bool Machine::stuck() const { return impl_->lifecycle->stuck(); }
+
+void Machine::ReleaseHost() {
+  impl_->backends.chardevs.ReleaseHost();
+  impl_->backends.netdevs.ReleaseHost();
+}
 
 Result<std::shared_ptr<Chardev>> Machine::ClaimChardev(std::string_view id, std::string_view user) {
   return impl_->backends.chardevs.Claim(id, user);

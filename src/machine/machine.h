@@ -25,7 +25,13 @@ class Machine final : public LifecycleFacet, public InfoFacet, public EventFacet
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
   // and leaves nothing behind.
   static Result<std::unique_ptr<Machine>> Create(ControlLoop& loop, const MachineConfig& config);
-  ~Machine() override;
+  ~Machine() override;  // never while it is stuck
+
+  // After the end: requests are still in flight, in the kernel or in threads that wait there. They may yet
+  // write to guest memory, so that the machine and its loop must be left to the end of the process.
+  bool stuck() const;
+  // Before such an end: gives back what would outlive the process. Nothing else may be called afterwards.
+  void ReleaseHost();
 
   void Start();  // runs, unless the configuration says paused
   int exit_status() const;

@@ -23,7 +23,7 @@ class StubDevice final : public Device {
   void Reset() override { log_->emplace_back("device reset"); }
   void Quiesce(UniqueFunction<void()> done) override {
     log_->emplace_back("quiesce");
-    done_ = std::move(done);
+    done_.push_back(std::move(done));
     if (!hangs) {
       FinishQuiesce();
     }
@@ -33,13 +33,17 @@ class StubDevice final : public Device {
   void Save(const StateWriter& /*writer*/) const override {}
   Result<> Load(const StateReader& /*reader*/) override { return {}; }
 
-  void FinishQuiesce() { std::exchange(done_, nullptr)(); }
+  void FinishQuiesce() {
+    for (const UniqueFunction<void()>& done : std::exchange(done_, {})) {
+      done();
+    }
+  }
   bool hangs = false;
 
  private:
   const std::string id_ = "disk0";
   std::vector<std::string>* log_;
-  UniqueFunction<void()> done_;
+  std::vector<UniqueFunction<void()>> done_;  // of all that asked and were not told yet
 };
 
 class LifecycleTest : public testing::Test {
@@ -60,12 +64,19 @@ class LifecycleTest : public testing::Test {
     };
     parts.flush = [this](UniqueFunction<void(Result<>)> done) {
       log_.emplace_back("flush");
-      done({});
+      if (flush_hangs_) {
+        hung_flush_ = std::move(done);
+      } else {
+        done({});
+      }
     };
     parts.emit = [this](std::string_view event, boost::json::object data) {
       log_.push_back(std::string(event) + (data.empty() ? "" : " " + JsonText(data)));
     };
-    parts.exit = [this](int status) { log_.push_back("exit " + std::to_string(status)); };
+    parts.exit = [this](int status) {
+      log_.push_back("exit " + std::to_string(status));
+      loop_->Stop();
+    };
     lifecycle_ = std::make_unique<Lifecycle>(*loop_, *clock_, std::move(parts), policy);
   }
   // A running VM with nothing written down yet.
@@ -89,6 +100,8 @@ class LifecycleTest : public testing::Test {
   StubDevice device_{&log_};
   std::vector<Device*> devices_{&device_};
   Result<> board_;
+  bool flush_hangs_ = false;
+  UniqueFunction<void(Result<>)> hung_flush_;
   std::unique_ptr<ControlLoop> loop_;
   std::unique_ptr<VmClock> clock_;
   std::unique_ptr<Lifecycle> lifecycle_;
@@ -142,6 +155,38 @@ TEST_F(LifecycleTest, StopPastItsDeadlineNamesTheRequestAndTheGuestGoesOn) {
   EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
   device_.FinishQuiesce();
   EXPECT_THAT(Log(), ElementsAre("device resume"));
+}
+
+TEST_F(LifecycleTest, DeviceThatMissedAnEarlierPauseIsQuietInTheNext) {
+  Lifecycle::Policy policy;
+  policy.pause_deadline_ns = 200'000'000;
+  device_.hangs = true;
+  MakeRunning(policy);
+  lifecycle_->Stop(RunState::kPaused, [this](const Result<>& /*missed*/) { loop_->Stop(); });
+  loop_->Run();
+  Log();
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce"));
+  device_.FinishQuiesce();  // tells both
+  EXPECT_THAT(Log(), ElementsAre("STOP", "flush", "stop ok"));
+}
+
+TEST_F(LifecycleTest, StopWhoseFlushHangsSaysSo) {
+  Lifecycle::Policy policy;
+  policy.pause_deadline_ns = 1;
+  flush_hangs_ = true;
+  MakeRunning(policy);
+  lifecycle_->Stop(RunState::kPaused, [this](const Result<>& result) {
+    log_.push_back(result.error().message);
+    loop_->Stop();
+  });
+  loop_->Run();
+  EXPECT_THAT(Log(),
+              ElementsAre("pause vcpus", "quiesce", "STOP", "flush", HasSubstr("not flushed in time")));
+  EXPECT_EQ(lifecycle_->state(), RunState::kPaused);
+  EXPECT_TRUE(lifecycle_->stuck());
+  hung_flush_({});
+  EXPECT_FALSE(lifecycle_->stuck());
 }
 
 TEST_F(LifecycleTest, OperationsWaitForTheOneThatRuns) {
@@ -234,6 +279,66 @@ TEST_F(LifecycleTest, QuitDropsWhatWaits) {
   Log();
   device_.FinishQuiesce();
   EXPECT_THAT(Log(), ElementsAre("flush", "exit 0"));
+}
+
+TEST_F(LifecycleTest, QuitPastItsDeadlineEndsWithTheGuestStandingStill) {
+  Lifecycle::Policy policy;
+  policy.exit_deadline_ns = 1;
+  device_.hangs = true;
+  MakeRunning(policy);
+  lifecycle_->Quit("host-signal");
+  loop_->Run();
+  EXPECT_THAT(Log(), ElementsAre(R"(SHUTDOWN {"guest": false, "reason": "host-signal"})", "pause vcpus",
+                                 "quiesce", "flush", "exit 0"));
+  EXPECT_TRUE(lifecycle_->stuck());
+  device_.FinishQuiesce();
+  EXPECT_THAT(Log(), IsEmpty());
+}
+
+TEST_F(LifecycleTest, QuitDoesNotWaitForAPauseLongerThanForItsOwn) {
+  Lifecycle::Policy policy;
+  policy.pause_deadline_ns = 3'600'000'000'000;
+  policy.exit_deadline_ns = 1;
+  device_.hangs = true;
+  MakeRunning(policy);
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));
+  Log();
+  lifecycle_->Quit("host-qmp-quit");
+  loop_->Run();
+  EXPECT_THAT(Log(),
+              ElementsAre(R"(SHUTDOWN {"guest": false, "reason": "host-qmp-quit"})",
+                          "stop failed: requests in flight did not finish in time: disk0: write at 4096",
+                          "flush", "exit 0"));
+}
+
+TEST_F(LifecycleTest, QuitBeforeAPausesDeadlineIsSetShortensItToo) {
+  Lifecycle::Policy policy;
+  policy.pause_deadline_ns = 3'600'000'000'000;
+  policy.exit_deadline_ns = 1;
+  device_.hangs = true;
+  MakeRunning(policy);
+  lifecycle_->Stop(RunState::kPaused, Note("stop"));  // vCPUs are on their way out
+  lifecycle_->Quit("host-qmp-quit");
+  loop_->Run();
+  EXPECT_THAT(Log(), testing::Contains("exit 0"));
+}
+
+TEST_F(LifecycleTest, QuitEndsAlthoughAFlushHangs) {
+  Lifecycle::Policy policy;
+  policy.exit_deadline_ns = 1;
+  flush_hangs_ = true;
+  MakeRunning(policy);
+  lifecycle_->RequestExit(3);
+  loop_->Run();
+  EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce", "flush", "exit 3"));
+  EXPECT_TRUE(lifecycle_->stuck());
+}
+
+TEST_F(LifecycleTest, VmThatEndsInTimeIsNotStuck) {
+  MakeRunning();
+  lifecycle_->Quit("host-qmp-quit");
+  Log();
+  EXPECT_FALSE(lifecycle_->stuck());
 }
 
 TEST_F(LifecycleTest, DebugExitCarriesItsStatus) {
