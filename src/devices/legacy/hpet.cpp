@@ -57,7 +57,6 @@ Result<std::unique_ptr<Hpet>> Hpet::Create(DeviceHost& host, Options options) {
 Hpet::Hpet(DeviceHost& host, Options options)
     : LegacyDevice("hpet", "hpet", "/machine/hpet"),
       clock_(host.clock()),
-      host_(host),
       isa_rtc_(host.ClaimIsaIrq(kRtcIrq)),
       options_(std::move(options)),
       rtc_line_(*this) {

@@ -106,7 +106,6 @@ class Hpet final : public LegacyDevice {
   void TellLegacy();
 
   Clock& clock_;
-  DeviceHost& host_;
   const std::unique_ptr<IrqLine> isa_rtc_;  // where the clock's interrupt goes on to
   const Options options_;
   std::array<std::array<std::unique_ptr<IrqLine>, kGsis>, hpet::kTimers> lines_;  // each timer's shares
