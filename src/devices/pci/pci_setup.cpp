@@ -171,12 +171,12 @@ void FinishFunction(PciBus& bus, PciFunction& function, const PciSetupOptions& o
   if (const unsigned pin = function.identity().interrupt_pin; pin != 0) {
     Write(function, pci::kInterruptLine, 1, options.irq_of_line.at(bus.RootLine(function.devfn(), pin - 1)));
   }
+  // As SeaBIOS leaves every function, those without BARs too: guests find the command registers they know.
   const bool bridge = function.secondary_bus() != nullptr;
-  if (bridge || !function.Bars().empty()) {
-    const uint32_t command = function.ReadConfig(pci::kCommand, 2);
-    const unsigned enable = pci::kCommandIo | pci::kCommandMemory | (bridge ? pci::kCommandMaster : 0U);
-    Write(function, pci::kCommand, 2, command | enable);
-  }
+  const uint32_t command = function.ReadConfig(pci::kCommand, 2);
+  const unsigned enable =
+      pci::kCommandIo | pci::kCommandMemory | pci::kCommandSerr | (bridge ? pci::kCommandMaster : 0U);
+  Write(function, pci::kCommand, 2, command | enable);
 }
 
 }  // namespace

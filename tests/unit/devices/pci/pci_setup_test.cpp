@@ -71,7 +71,14 @@ TEST_F(PciSetupTest, WindowsOfAnEmptyPortAreClosed) {
   EXPECT_EQ(port_one.function.ReadConfig(pci::kIoBase, 2), 0x00f0U);
   EXPECT_EQ(port_two.function.ReadConfig(pci::kMemoryBase, 4), 0x0000fff0U);
   EXPECT_EQ(port_two.function.ReadConfig(pci::kPrefetchBase, 4), 0x0001fff1U);
-  EXPECT_EQ(port_two.function.ReadConfig(pci::kCommand, 2), 0x0007U);
+  EXPECT_EQ(port_two.function.ReadConfig(pci::kCommand, 2), 0x0107U);
+}
+
+TEST_F(PciSetupTest, AFunctionWithoutBarsDecodesAsFirmwareLeavesIt) {
+  PciFunction bare{"bare", TestIdentity(), false};
+  board.root.Attach(bare, pci::DevFn(4, 0)).value();
+  ASSERT_TRUE(SetUpPci(board.root, options).has_value());
+  EXPECT_EQ(bare.ReadConfig(pci::kCommand, 2), 0x0103U);
 }
 
 TEST_F(PciSetupTest, ALargeBarMovesAbove4GiB) {
