@@ -25,6 +25,7 @@ constexpr uint16_t kPirqEtoH = 0x68;
 constexpr uint32_t kPirqMask = 0x8f;
 constexpr uint8_t kPirqDefault = 0x80;
 constexpr uint16_t kLpcDecode = 0x80;
+constexpr uint16_t kLpcEnable = 0x82;
 constexpr uint16_t kPowerManagement = 0xa0;
 constexpr uint16_t kRcba = 0xf0;
 constexpr uint32_t kRcbaMask = 0xffffc000;
@@ -190,7 +191,19 @@ void Ich9Lpc::Reset() {
   reset_control_->set_value(0);
   pm_->Reset();
   function_.Reset();
+  ShowPorts();
   FollowConfig();
+}
+
+// LPC_EN (13.1.20) says which of a super I/O's ports are decoded. QEMU sets it to what the board has.
+void Ich9Lpc::ShowPorts() {
+  constexpr std::array<uint16_t, 4> kPorts = {0x3f8, 0x2f8, 0x378, 0x3f2};  // COM1, COM2, LPT1, floppy
+  const std::shared_ptr<const FlatView> view = host_.io_space().view();
+  unsigned decoded = 0;
+  for (unsigned i = 0; i < kPorts.size(); i++) {
+    decoded |= (view->Find(kPorts.at(i)) != nullptr ? 1U : 0U) << i;
+  }
+  static_cast<void>(function_.WriteConfig(kLpcEnable, 1, decoded));
 }
 
 void Ich9Lpc::Resume() {

@@ -65,6 +65,7 @@ class Ich9Lpc final : public LegacyDevice {
   Ich9Lpc(DeviceHost& host, Gsis gsis);
   void DescribeFunction();
   Result<> MapAll(PciBus& root);
+  void ShowPorts();
   void FollowConfig();  // after configuration space changed: routes, PMBASE, RCBA
   uint8_t ReadSmiPort(unsigned offset);
   void WriteSmiPort(unsigned offset, uint8_t value);

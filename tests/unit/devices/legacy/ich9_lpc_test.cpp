@@ -70,6 +70,13 @@ TEST_F(Lpc, ResetUndoesWhatFirmwareSet) {
   EXPECT_EQ(board_.Pm(0, 2), 0u);
 }
 
+TEST_F(Lpc, EnablesTheDecodersOfThePortsThatAreThere) {
+  const Mapping second_serial =
+      board_.host.io.Map(0x2f8, Region::Io(std::make_shared<FakeIoHandler>(), 8)).value();
+  board_.lpc->Reset();
+  EXPECT_EQ(board_.Config(0x80, 4), 0x00020000u);
+}
+
 TEST_F(Lpc, GuestMovesThePowerManagementBlock) {
   board_.SetConfig(0x40, 4, 0xb001);
   EXPECT_EQ(board_.Pm(0, 2), 0xffffu);
