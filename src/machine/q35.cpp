@@ -57,7 +57,6 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   rtc.high_ram_bytes = board_.map().high_ram_bytes;
   rtc.cpus = config.smp.cpus;
   others_.push_back(TRY(Rtc::Create(host_, *rtc_line, rtc)));
-  others_.push_back(TRY(I8042::Create(host_)));
   return {};
 }
 
@@ -73,6 +72,10 @@ Result<> Q35::AddPorts(const MachineConfig& config) {
     serial.chardev = TRY(Prefix(host_.ClaimChardev(chardev, serial.id), Format("serial port {}", index)));
     others_.push_back(TRY(SerialDevice::Create(host_, std::move(serial))));
   }
+  // After the serial ports: the order of the ISA devices is the one guests number them by.
+  std::unique_ptr<I8042> keyboard_controller = TRY(I8042::Create(host_));
+  keyboard_controller_ = keyboard_controller.get();
+  others_.push_back(std::move(keyboard_controller));
   if (!config.debugcon.empty()) {
     DebugConsole::Options debugcon;
     debugcon.id = "#debugcon";
@@ -96,6 +99,7 @@ Result<> Q35::SetUpWithoutFirmware() {
   const MemoryMap& map = board_.map();
   host_bridge_->EnableEcam(MemoryMap::kEcamBase);
   lpc_->SetUpAsFirmware();
+  keyboard_controller_->SetUpAsFirmware();
   PciSetupOptions options;
   options.memory32 = {map.pci32_base(), map.pci32_end()};
   options.memory64 = {map.pci64_base(), map.pci64_base() + (uint64_t{32} << 30)};

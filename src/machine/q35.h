@@ -28,7 +28,8 @@ class Q35 {
   Ich9Lpc& lpc() { return *lpc_; }
   std::vector<Device*> devices() const;  // in the order they are reset, saved and resumed
 
-  // Firmware's chores, when none runs: ECAM, interrupt routes, power management, BARs and bridge windows.
+  // Firmware's chores, when none runs: ECAM, interrupt routes, power management, the keyboard
+  // controller, BARs and bridge windows.
   // After a reset.
   Result<> SetUpWithoutFirmware();
 
@@ -43,6 +44,7 @@ class Q35 {
   std::unique_ptr<Q35HostBridge> host_bridge_;
   std::unique_ptr<DmaListener> dma_;
   std::unique_ptr<Ich9Lpc> lpc_;
+  I8042* keyboard_controller_ = nullptr;  // in others_
   std::vector<std::unique_ptr<Device>> others_;
 };
 

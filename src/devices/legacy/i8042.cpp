@@ -284,6 +284,13 @@ void I8042::Reset() {
   UpdateIrqsLocked();
 }
 
+void I8042::SetUpAsFirmware() {
+  const MutexLock lock(mutex_);
+  state_.mode = kKeyboardInterrupt | kMouseDisabled | kTranslate;
+  state_.status |= kSystemFlag;
+  UpdateIrqsLocked();
+}
+
 void I8042::Resume() {
   const MutexLock lock(mutex_);
   UpdateIrqsLocked();

@@ -45,6 +45,8 @@ class I8042 final : public LegacyDevice, private AcpiContributor {
 
   AcpiContributor* acpi() override { return this; }
   void Reset() override;
+  // What a PC's firmware leaves behind: translated scan codes, the mouse port off until a driver wants it.
+  void SetUpAsFirmware();
   void Resume() override;
   void Save(const StateWriter& writer) const override;
   Result<> Load(const StateReader& reader) override;

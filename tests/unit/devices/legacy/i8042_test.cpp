@@ -38,6 +38,13 @@ using Bytes = std::vector<int>;
 
 TEST_F(KeyboardController, StatusAfterResetIsQemus) { EXPECT_EQ(Status(), 0x18); }
 
+TEST_F(KeyboardController, FirmwareLeavesTranslationOnAndTheMousePortOff) {
+  controller_->SetUpAsFirmware();
+  EXPECT_EQ(Status(), 0x1c);
+  Command(0x20);
+  EXPECT_EQ(Read(), 0x61);
+}
+
 TEST_F(KeyboardController, SelfTestPassesAndSetsTheSystemFlag) {
   Command(0xaa);
   EXPECT_EQ(Status(), 0x1d);
