@@ -32,6 +32,8 @@ struct MemoryLayout {
   uint64_t high_ram_bytes = 0;
   uint64_t ecam_base = 0xb0000000;
   uint64_t ecam_bytes = 0x10000000;
+  // AMD's processors keep the 12 GiB below 1 TiB for HyperTransport; nothing may be mapped there.
+  bool hypertransport_hole = false;
 };
 
 }  // namespace nandu

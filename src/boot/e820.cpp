@@ -13,6 +13,9 @@ constexpr E820Entry kBoardRanges[] = {
     {0xfffc0000, 0x40000, E820Type::kReserved},
 };
 
+// AMD I/O virtualization (48882), table 3: special address controls of HyperTransport.
+constexpr E820Entry kHyperTransport = {0xfd00000000, 0x300000000, E820Type::kReserved};
+
 }  // namespace
 
 std::vector<E820Entry> BuildE820(const MemoryLayout& memory, uint64_t acpi_bytes) {
@@ -30,6 +33,9 @@ std::vector<E820Entry> BuildE820(const MemoryLayout& memory, uint64_t acpi_bytes
   map.insert(map.end(), std::begin(kBoardRanges), std::end(kBoardRanges));
   if (memory.high_ram_bytes != 0) {
     map.push_back({layout::kFourGiB, memory.high_ram_bytes, E820Type::kRam});
+  }
+  if (memory.hypertransport_hole) {
+    map.push_back(kHyperTransport);
   }
   return map;
 }

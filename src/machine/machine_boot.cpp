@@ -26,10 +26,12 @@ BootRegisters RegistersFor(const CpuEntry& entry) {
   return boot;
 }
 
-MemoryLayout LayoutOf(const MemoryMap& map) {
+MemoryLayout LayoutOf(const KvmBoard& board) {
+  constexpr unsigned kBitsThatReachTheHole = 40;
   MemoryLayout layout;
-  layout.low_ram_bytes = map.low_ram_bytes;
-  layout.high_ram_bytes = map.high_ram_bytes;
+  layout.low_ram_bytes = board.map().low_ram_bytes;
+  layout.high_ram_bytes = board.map().high_ram_bytes;
+  layout.hypertransport_hole = board.cpu().is_amd() && board.cpu().phys_bits >= kBitsThatReachTheHole;
   return layout;
 }
 
@@ -52,7 +54,7 @@ std::array<uint8_t, 16> UuidBytes(const std::string& text) {
 
 AcpiInput Machine::Impl::MakeAcpiInput() {
   AcpiInput input;
-  input.memory = LayoutOf(board->map());
+  input.memory = LayoutOf(*board);
   for (unsigned index = 0; index < config.smp.cpus; ++index) {
     input.apic_ids.push_back(board->topology().ApicId(index));
   }
@@ -74,7 +76,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
 SmbiosInput Machine::Impl::MakeSmbiosInput() const {
   constexpr uint32_t kVersionLeaf = 1;
   SmbiosInput input;
-  input.memory = LayoutOf(board->map());
+  input.memory = LayoutOf(*board);
   input.uuid = UuidBytes(config.uuid);
   input.sockets = config.smp.sockets;
   input.cores_per_socket = config.smp.dies * config.smp.cores;

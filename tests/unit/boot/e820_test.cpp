@@ -25,5 +25,10 @@ TEST(E820, HighMemoryFollowsFourGiB) {
   EXPECT_EQ(map.back(), (E820Entry{0x100000000, 0x180000000, E820Type::kRam}));
 }
 
+TEST(E820, HyperTransportsHoleIsReserved) {
+  const auto map = BuildE820({.low_ram_bytes = 256 << 20, .hypertransport_hole = true}, 0x20000);
+  EXPECT_EQ(map.back(), (E820Entry{0xfd00000000, 0x300000000, E820Type::kReserved}));
+}
+
 }  // namespace
 }  // namespace nandu
