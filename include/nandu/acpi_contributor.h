@@ -19,13 +19,14 @@ class AmlSink {
     uint16_t base;
     uint8_t length;
   };
-  // Device (NAME) { Name(_HID, EISAID or string) Name(_STA, 0xF) Name(_CRS, ...) }
+  // Device (NAME) { Name(_HID, EISAID or string) Name(_UID, ...) Name(_STA, 0xF) Name(_CRS, ...) }
   struct IsaDevice {
     std::string_view name;     // four characters: "COM1"
     std::string_view hid;      // "PNP0501"
     uint32_t uid = 0;          // 0: no _UID
     std::initializer_list<IoResource> io;
     int irq = -1;              // -1: none
+    bool status = true;        // false: no _STA, which means the same and is what QEMU's device does
   };
   virtual void AddIsaDevice(const IsaDevice& device) = 0;
 };

@@ -44,7 +44,9 @@ class IsaSink final : public AmlSink {
     if (device.uid != 0) {
       body += aml::Name("_UID", aml::Integer(device.uid));
     }
-    body += aml::Name("_STA", aml::Integer(kPresent));
+    if (device.status) {
+      body += aml::Name("_STA", aml::Integer(kPresent));
+    }
     if (!resources.empty()) {
       body += aml::Name("_CRS", aml::ResourceTemplate(resources));
     }
@@ -254,6 +256,7 @@ Code HpetDevice() {
   return aml::Scope(
       "\\_SB",
       aml::Device("HPET", {aml::Name("_HID", aml::EisaId("PNP0103")), aml::Name("_UID", aml::Integer(0)),
+                           aml::Name("_STA", aml::Integer(kPresent)),
                            aml::Name("_CRS", aml::ResourceTemplate(
                                                  aml::FixedMemory32(acpi::kHpetBase, kHpetBytes, false)))}));
 }

@@ -64,8 +64,9 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
       input.root_functions.push_back(static_cast<uint8_t>(devfn));
     }
   }
-  for (Device* device : all_devices) {
-    if (const AcpiContributor* contributor = device->acpi()) {
+  // QEMU's DSDT has the newest ISA device first; the guest numbers its PNP devices in this order.
+  for (auto device = all_devices.rbegin(); device != all_devices.rend(); ++device) {
+    if (const AcpiContributor* contributor = (*device)->acpi()) {
       input.isa_devices.push_back(contributor);
     }
   }

@@ -372,7 +372,7 @@ Result<> Rtc::Load(const StateReader& reader) {
 }
 
 void Rtc::ContributeAcpi(AmlSink& sink) const {
-  sink.AddIsaDevice({.name = "RTC", .hid = "PNP0B00", .io = {{kPort, 8}}, .irq = 8});
+  sink.AddIsaDevice({.name = "RTC", .hid = "PNP0B00", .io = {{kPort, 8}}, .irq = 8, .status = false});
 }
 
 }  // namespace nandu

@@ -21,7 +21,7 @@ class BoardDevices final : public AcpiContributor {
   void ContributeAcpi(AmlSink& sink) const override {
     sink.AddIsaDevice({.name = "KBD", .hid = "PNP0303", .io = {{0x60, 1}, {0x64, 1}}, .irq = 1});
     sink.AddIsaDevice({.name = "MOU", .hid = "PNP0F13", .io = {}, .irq = 12});
-    sink.AddIsaDevice({.name = "RTC", .hid = "PNP0B00", .io = {{0x70, 8}}, .irq = 8});
+    sink.AddIsaDevice({.name = "RTC", .hid = "PNP0B00", .io = {{0x70, 8}}, .irq = 8, .status = false});
     sink.AddIsaDevice({.name = "COM1", .hid = "PNP0501", .uid = 1, .io = {{0x3f8, 8}}, .irq = 4});
     sink.AddIsaDevice({.name = "PEVT", .hid = "QEMU0001", .io = {{0x505, 1}}});
   }
@@ -177,6 +177,16 @@ TEST(Madt, LargeApicIdsAreX2Apic) {
   EXPECT_EQ(Number(madt, 56, 4), 300u);
   EXPECT_EQ(Number(madt, 64, 4), 1u);
   EXPECT_EQ(madt[madt.size() - 12], 10);
+}
+
+TEST(Dsdt, DevicesHaveAStatusWhereQemusHaveOne) {
+  using std::string_view_literals::operator""sv;
+  const Bytes dsdt = BuildDsdt(Board());
+  const std::string code(dsdt.begin(), dsdt.end());
+  EXPECT_NE(code.find("_UID\x00\x08_STA\x0a\x0f\x08_CRS"sv), std::string::npos);  // of the HPET
+  const size_t clock = code.find("RTC_");
+  const std::string until_next = code.substr(clock, code.find("COM1") - clock);
+  EXPECT_EQ(until_next.find("_STA"), std::string::npos);
 }
 
 TEST(AcpiTables, TooLittleMemoryIsASentence) {
