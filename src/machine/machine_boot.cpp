@@ -86,7 +86,9 @@ SmbiosInput Machine::Impl::MakeSmbiosInput() const {
   const auto version = std::ranges::find(cpuid, kVersionLeaf, &kvm_cpuid_entry2::function);
   if (version != cpuid.end()) {
     input.cpuid_signature = version->eax;
-    input.cpuid_features = version->edx;
+    // Without HTT: QEMU tells of the model's features, and HTT follows from the topology.
+    constexpr uint32_t kHyperThreading = 1U << 28;
+    input.cpuid_features = version->edx & ~kHyperThreading;
   }
   return input;
 }
