@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "kvm/irqchip_state.h"
 #include "vcpu/host_cpu.h"
+#include "vcpu/memory_types.h"
+#include "vcpu/msrs.h"
 
 namespace nandu {
 namespace {
@@ -132,7 +134,25 @@ void KvmBoard::ThawClock() {
 
 Result<> KvmBoard::Reset(const BootRegisters& boot) {
   TRY(SetIrqchip(*vm_, ResetIrqchip(true)));
-  return vcpus_->ResetAll(boot);
+  TRY(vcpus_->ResetAll(boot));
+  if (boot.mode != BootRegisters::Mode::kResetVector) {
+    SetMemoryTypes();
+  }
+  return {};
+}
+
+// Firmware's chore on every processor, where none runs.
+void KvmBoard::SetMemoryTypes() {
+  bool refused = false;
+  for (size_t index = 0; index < vcpus_->size(); ++index) {
+    Vcpu& vcpu = vcpus_->at(index);
+    const std::vector<kvm_msr_entry> types =
+        FirmwareMemoryTypes(vcpu.cpuid(), map_.pci32_base(), cpu_.phys_bits);
+    refused |= !SetMsrsTolerantly(vcpu.kvm(), types).empty();
+  }
+  if (refused) {
+    Log(LogLevel::kWarning, "this host's KVM has no MTRRs; the guest maps no device memory write-combining");
+  }
 }
 
 void KvmBoard::RedriveLines() {

@@ -75,6 +75,7 @@ class KvmBoard final : private VcpuObserver {
   Result<> CreateVm(const MachineConfig& config);
   Result<> MapMemory(const MachineConfig& config, const FirmwareRom* rom);
   Result<> CreateVcpus(const MachineConfig& config, const HostCpu& host);
+  void SetMemoryTypes();
 
   void OnTripleFault(unsigned index) override;
   void OnInternalError(unsigned index, std::string_view why) override;
