@@ -20,7 +20,6 @@ constexpr uint64_t kTableAlignment = 16;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kHighWindowBytes = 32 * kGiB;  // QEMU's default pci-hole64-size
 constexpr uint64_t kLowWindowEnd = 0xfebfffff;    // below the IOAPIC
-constexpr uint32_t kFirstX2ApicId = 255;          // 5.2.12.12: ids that do not fit a local APIC entry
 constexpr uint16_t kLevelActiveHigh = 0x000d;     // MPS INTI flags, table 5.25
 constexpr uint8_t kPciInterrupts[] = {5, 9, 10, 11};
 
@@ -36,7 +35,7 @@ void IoAddress(ByteWriter& to, uint8_t bytes, uint16_t port) {
 
 bool NeedsX2Apic(const AcpiInput& input) {
   return std::any_of(input.apic_ids.begin(), input.apic_ids.end(),
-                     [](uint32_t id) { return id >= kFirstX2ApicId; });
+                     [](uint32_t id) { return id >= acpi::kFirstX2ApicId; });
 }
 
 }  // namespace
@@ -70,7 +69,7 @@ std::vector<uint8_t> BuildMadt(const AcpiInput& input) {
   body.U32(acpi::kLocalApicBase).U32(1);  // PC-AT compatible: 8259s are there
   for (uint32_t uid = 0; uid < input.apic_ids.size(); uid++) {
     const uint32_t id = input.apic_ids[uid];
-    if (id < kFirstX2ApicId) {
+    if (id < acpi::kFirstX2ApicId) {
       body.U8(0).U8(8).U8(uid).U8(id).U32(kEnabled);  // 5.2.12.2, local APIC
     } else {
       body.U8(9).U8(16).U16(0).U32(id).U32(kEnabled).U32(uid);  // 5.2.12.12, x2APIC
@@ -158,6 +157,12 @@ Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
   std::vector<std::vector<uint8_t>> listed = {BuildFadt(input, 0, 0), BuildMadt(input)};
   if (input.hpet) {
     listed.push_back(BuildHpetTable());
+  }
+  if (!input.numa.node_bytes.empty()) {
+    listed.push_back(BuildSrat(input));
+    if (!input.numa.distances.empty()) {
+      listed.push_back(BuildSlit(input.numa));
+    }
   }
   listed.push_back(BuildMcfg(input));
   listed.push_back(BuildWaet());

@@ -21,6 +21,13 @@ struct AddressWindow {
   bool operator==(const AddressWindow&) const = default;
 };
 
+// Which memory and which vCPUs are near each other.
+struct NumaInput {
+  std::vector<uint64_t> node_bytes;             // by node, in guest-physical order; empty: no NUMA
+  std::vector<uint32_t> node_of_cpu;            // by vCPU index
+  std::vector<std::vector<uint8_t>> distances;  // [from][to], 10 is local; empty: none are told
+};
+
 struct AcpiInput {
   MemoryLayout memory;
   std::vector<uint32_t> apic_ids;  // by vCPU index
@@ -30,7 +37,8 @@ struct AcpiInput {
   std::vector<uint8_t>
       root_functions;  // devfns on the root bus, one Device each; the LPC bridge at 1f.0 is always there
   std::vector<const AcpiContributor*> isa_devices;  // below the LPC bridge
-  bool i8042 = true;                                // FADT: 8042 present
+  NumaInput numa;
+  bool i8042 = true;  // FADT: 8042 present
   bool hpet = true;
   bool fw_cfg = false;          // QEMU0002 at 0x510
   bool s3 = false;              // \_S3: suspend to RAM
@@ -57,6 +65,7 @@ inline constexpr unsigned kSci = 9;
 inline constexpr uint32_t kIoApicBase = 0xfec00000;
 inline constexpr uint32_t kLocalApicBase = 0xfee00000;
 inline constexpr uint32_t kHpetBase = 0xfed00000;
+inline constexpr uint32_t kFirstX2ApicId = 255;  // 5.2.12.12: ids that do not fit a local APIC entry
 }  // namespace acpi
 
 // One table: a header with QEMU's OEM ids, the body, and a checksum.
@@ -64,6 +73,8 @@ std::vector<uint8_t> MakeAcpiTable(const char* signature, uint8_t revision, cons
 
 std::vector<uint8_t> BuildDsdt(const AcpiInput& input);
 std::vector<uint8_t> BuildMadt(const AcpiInput& input);
+std::vector<uint8_t> BuildSrat(const AcpiInput& input);
+std::vector<uint8_t> BuildSlit(const NumaInput& numa);
 std::vector<uint8_t> BuildMcfg(const AcpiInput& input);
 std::vector<uint8_t> BuildHpetTable();
 std::vector<uint8_t> BuildWaet();

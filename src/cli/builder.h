@@ -2,12 +2,16 @@
 // is its face.
 #pragma once
 
+#include <map>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "cli/config_builder.h"
+#include "cli/keyval.h"
 #include "cli/tokenizer.h"
 
 namespace nandu {
@@ -28,11 +32,18 @@ class Builder {
   Result<> Memory(std::string_view text);
   Result<> Name(std::string_view text);
   Result<> Uuid(std::string_view text);
-  Result<> Object(std::string_view text);
   Result<> Action(std::string_view text);
   Result<> Overcommit(std::string_view text);
   Result<> Rtc(std::string_view text);
+
+  // builder_memory.cpp
+  Result<> Object(std::string_view text);
+  Result<> Numa(std::string_view text);
+  Result<> NumaNode(std::span<const KeyValue> items);
+  Result<> NumaDistance(std::span<const KeyValue> items);
   Result<> FinishMemory();
+  Result<> FinishNuma();
+  Result<> FinishDistances();
 
   // config_builder.cpp
   Result<> TakePlain(std::string_view option, std::string_view value);
@@ -75,12 +86,10 @@ class Builder {
   std::vector<DeviceConfig> devices_;        // then to -device in key=value form,
   std::vector<DeviceConfig> drive_devices_;  // then to -drive if=virtio,
   std::vector<DeviceConfig> json_devices_;   // then to -device in JSON form: QEMU 7.2's order
-  std::string memory_backend_;               // -machine memory-backend=
-  struct MemoryBackend {
-    std::string id;
-    uint64_t size = 0;
-  };
-  std::vector<MemoryBackend> memory_backends_;
+  std::string mem_path_;
+  bool mem_prealloc_ = false;
+  std::map<unsigned, NumaConfig::Node> numa_nodes_;  // by number
+  std::map<std::pair<unsigned, unsigned>, uint8_t> numa_distances_;
 };
 
 }  // namespace nandu

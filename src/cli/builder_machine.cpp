@@ -1,4 +1,4 @@
-// -machine, -accel, -cpu, -smp, -m, -name, -uuid, -object, -action, -overcommit and -rtc.
+// -machine, -accel, -cpu, -smp, -m, -name, -uuid, -action, -overcommit and -rtc.
 
 #include <algorithm>
 #include <cctype>
@@ -49,7 +49,7 @@ Result<> Builder::Machine(std::string_view text) {
   config_.initrd = list.Take("initrd", config_.initrd);
   config_.append = list.Take("append", config_.append);
   config_.bios = list.Take("firmware", config_.bios);
-  memory_backend_ = list.Take("memory-backend", memory_backend_);
+  config_.memory_backend = list.Take("memory-backend", config_.memory_backend);
   TRY(list.TakeOnly("acpi", {"on", "auto"}, "q35 guests without ACPI are not served yet"));
   TRY(list.TakeOnly("usb", {"off"}, "there is no USB yet"));
   TRY(list.TakeOnly("smm", {"off", "auto"}, "system management mode waits for firmware"));
@@ -164,70 +164,6 @@ Result<> Builder::Uuid(std::string_view text) {
   return {};
 }
 
-Result<> Builder::Object(std::string_view text) {
-  boost::json::object bag = TRY(ParseOptionBag(text, "qom-type", Nesting::kFlat));
-  const boost::json::value* type = bag.if_contains("qom-type");
-  if (type == nullptr || !type->is_string()) {
-    return Fail(Errc::kInvalidArgument, "an object needs its type first: iothread or memory-backend-ram");
-  }
-  if (type->as_string() == "iothread") {
-    bag.erase("qom-type");
-    config_.iothreads.push_back({std::move(bag), Format("-object {}", text)});
-    return {};
-  }
-  if (type->as_string() != "memory-backend-ram") {
-    return Fail(Errc::kUnsupported, "object type '{}' is not served; known: iothread, memory-backend-ram",
-                std::string_view(type->as_string()));
-  }
-  MemoryBackend backend;
-  for (const auto& item : bag) {
-    const std::string_view key = item.key();
-    const std::string value =
-        item.value().is_string() ? std::string(item.value().as_string()) : JsonText(item.value());
-    if (key == "id") {
-      backend.id = value;
-    } else if (key == "size") {
-      backend.size = TRY(Prefix(SizeFrom(value), "size"));
-    } else if (key == "dump") {
-      config_.dump_guest_core = TRY(Prefix(SwitchFrom(value), key));
-    } else if (key == "merge") {
-      config_.mem_merge = TRY(Prefix(SwitchFrom(value), key));
-    } else if (key == "share" || key == "prealloc") {
-      if (TRY(Prefix(SwitchFrom(value), key))) {
-        return Fail(Errc::kUnsupported, "{}=on is not served yet", key);
-      }
-    } else if (key != "qom-type") {
-      return Fail(Errc::kUnsupported,
-                  "property '{}' is not served; known: id, size, dump, merge, share=off, prealloc=off", key);
-    }
-  }
-  if (backend.id.empty() || backend.size == 0) {
-    return Fail(Errc::kInvalidArgument, "a memory-backend-ram needs id= and size=");
-  }
-  memory_backends_.push_back(std::move(backend));
-  return {};
-}
-
-Result<> Builder::FinishMemory() {
-  for (const MemoryBackend& backend : memory_backends_) {
-    if (backend.id != memory_backend_) {
-      return Fail(Errc::kInvalidArgument,
-                  "memory backend '{}' is used by nothing; name it in -machine memory-backend=", backend.id);
-    }
-    if (backend.size != config_.ram_bytes) {
-      return Fail(Errc::kInvalidArgument,
-                  "memory backend '{}' has {} bytes and -m says {}; make both the same", backend.id,
-                  backend.size, config_.ram_bytes);
-    }
-    config_.ram_block_name = backend.id;
-  }
-  if (!memory_backend_.empty() && memory_backends_.empty()) {
-    return Fail(Errc::kNotFound, "-machine memory-backend={}: there is no -object with that id",
-                memory_backend_);
-  }
-  return {};
-}
-
 Result<> Builder::Action(std::string_view text) {
   PropertyList list = TRY(PropertyList::Parse(text, {}));
   const std::string reboot = list.Take("reboot");
@@ -252,7 +188,7 @@ Result<> Builder::Action(std::string_view text) {
 
 Result<> Builder::Overcommit(std::string_view text) {
   PropertyList list = TRY(PropertyList::Parse(text, {}));
-  TRY(list.TakeOnly("mem-lock", {"off"}, "guest memory is not locked yet"));
+  config_.lock_memory = TRY(list.TakeSwitch("mem-lock", config_.lock_memory));
   TRY(list.TakeOnly("cpu-pm", {"off"}, "the host keeps its power management"));
   return list.Finish();
 }

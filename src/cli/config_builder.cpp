@@ -13,33 +13,20 @@ Result<> Builder::Take(const Token& token) {
     Result<> (Builder::*function)(std::string_view value);
   };
   static constexpr Handler kHandlers[] = {
-      {"machine", &Builder::Machine},
-      {"M", &Builder::Machine},
-      {"accel", &Builder::Accel},
-      {"cpu", &Builder::Cpu},
-      {"smp", &Builder::Smp},
-      {"m", &Builder::Memory},
-      {"name", &Builder::Name},
-      {"uuid", &Builder::Uuid},
-      {"object", &Builder::Object},
-      {"action", &Builder::Action},
-      {"overcommit", &Builder::Overcommit},
-      {"rtc", &Builder::Rtc},
-      {"device", &Builder::Device},
-      {"drive", &Builder::Drive},
-      {"blockdev", &Builder::Blockdev},
-      {"netdev", &Builder::Netdev},
-      {"nic", &Builder::Nic},
-      {"net", &Builder::Net},
-      {"chardev", &Builder::Chardev},
-      {"serial", &Builder::Serial},
-      {"monitor", &Builder::Monitor},
-      {"qmp", &Builder::Qmp},
-      {"qmp-pretty", &Builder::QmpPretty},
-      {"mon", &Builder::Mon},
-      {"debugcon", &Builder::Debugcon},
-      {"parallel", &Builder::Parallel},
-      {"display", &Builder::Display},
+      {"machine", &Builder::Machine},   {"M", &Builder::Machine},
+      {"accel", &Builder::Accel},       {"cpu", &Builder::Cpu},
+      {"smp", &Builder::Smp},           {"m", &Builder::Memory},
+      {"name", &Builder::Name},         {"uuid", &Builder::Uuid},
+      {"object", &Builder::Object},     {"numa", &Builder::Numa},
+      {"action", &Builder::Action},     {"overcommit", &Builder::Overcommit},
+      {"rtc", &Builder::Rtc},           {"device", &Builder::Device},
+      {"drive", &Builder::Drive},       {"blockdev", &Builder::Blockdev},
+      {"netdev", &Builder::Netdev},     {"nic", &Builder::Nic},
+      {"net", &Builder::Net},           {"chardev", &Builder::Chardev},
+      {"serial", &Builder::Serial},     {"monitor", &Builder::Monitor},
+      {"qmp", &Builder::Qmp},           {"qmp-pretty", &Builder::QmpPretty},
+      {"mon", &Builder::Mon},           {"debugcon", &Builder::Debugcon},
+      {"parallel", &Builder::Parallel}, {"display", &Builder::Display},
       {"vga", &Builder::Vga},
   };
   const std::string_view option = token.option->name;
@@ -56,6 +43,7 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
   const std::pair<std::string_view, std::string*> texts[] = {
       {"kernel", &config_.kernel}, {"initrd", &config_.initrd},   {"append", &config_.append},
       {"bios", &config_.bios},     {"pidfile", &config_.pidfile}, {"D", &config_.log_file},
+      {"mem-path", &mem_path_},
   };
   for (const auto& [name, text] : texts) {
     if (name == option) {
@@ -66,7 +54,8 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
   const std::pair<std::string_view, bool*> switches[] = {{"S", &config_.start_paused},
                                                          {"daemonize", &config_.daemonize},
                                                          {"nodefaults", &nodefaults_},
-                                                         {"nographic", &nographic_}};
+                                                         {"nographic", &nographic_},
+                                                         {"mem-prealloc", &mem_prealloc_}};
   for (const auto& [name, flag] : switches) {
     if (name == option) {
       *flag = true;

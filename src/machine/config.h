@@ -58,6 +58,16 @@ struct DriveConfig {
   OptionBag options;
 };
 
+// -numa. Nodes are numbered from 0 without gaps.
+struct NumaConfig {
+  struct Node {
+    std::vector<unsigned> cpus;  // vCPU indexes; every one is in one node
+    std::string memdev;          // a memory backend; empty in all nodes: RAM is shared out evenly
+  };
+  std::vector<Node> nodes;                      // empty: one node that nobody talks about
+  std::vector<std::vector<uint8_t>> distances;  // [from][to]; empty: none given
+};
+
 // What a shutdown or reset does (-no-reboot, -no-shutdown, -action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
@@ -71,7 +81,10 @@ struct MachineConfig {
   std::string cpu = "qemu64";  // model and features, as -cpu
   SmpConfig smp;
   uint64_t ram_bytes = uint64_t{128} << 20;
-  std::string ram_block_name = "pc.ram";
+  std::vector<OptionBag> memory_backends;  // -object memory-backend-ram, -memfd, -file
+  std::string memory_backend;  // the one that is all of RAM; empty: see numa, or memory of our own
+  NumaConfig numa;
+  bool lock_memory = false;  // -overcommit mem-lock=on
 
   std::string name;           // -name guest=
   std::string process_name;   // -name process=; empty: the program's

@@ -50,14 +50,15 @@ void KvmBoard::StopVcpus() {
   vcpus_.reset();
 }
 
-Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config, const FirmwareRom* rom) {
+Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config, const BoardRam& ram,
+                                                   const FirmwareRom* rom) {
   TRY(CheckRam(config.ram_bytes));
   std::unique_ptr<KvmBoard> board(new KvmBoard());
   board->kvm_ = TRY(Kvm::Open());
   const HostCpu host = QueryHostCpu(*board->kvm_);
   board->cpu_ = TRY(Prefix(Resolve(config.cpu, host), Format("-cpu {}", config.cpu)));
   TRY(board->CreateVm(config));
-  TRY(board->MapMemory(config, rom));
+  TRY(board->MapMemory(ram, rom));
   TRY(board->CreateVcpus(config, host));
   return board;
 }
@@ -80,8 +81,12 @@ Result<> KvmBoard::CreateVm(const MachineConfig& config) {
   return {};
 }
 
-Result<> KvmBoard::MapMemory(const MachineConfig& config, const FirmwareRom* rom) {
-  map_ = nandu::MapMemory(config.ram_bytes);
+Result<> KvmBoard::MapMemory(const BoardRam& ram, const FirmwareRom* rom) {
+  uint64_t ram_bytes = 0;
+  for (const std::shared_ptr<RamBlock>& block : ram.blocks) {
+    ram_bytes += block->size();
+  }
+  map_ = nandu::MapMemory(ram_bytes);
   const uint64_t end = MemoryMap::kFourGiB + map_.high_ram_bytes;
   if (map_.high_ram_bytes != 0 && end > (uint64_t{1} << cpu_.phys_bits)) {
     return Fail(Errc::kInvalidArgument,
@@ -90,21 +95,30 @@ Result<> KvmBoard::MapMemory(const MachineConfig& config, const FirmwareRom* rom
                 "{},host-phys-bits=on",
                 end, cpu_.phys_bits, cpu_.name);
   }
-  RamBlock::Options options;
-  options.mergeable = config.mem_merge;
-  options.in_core_dump = config.dump_guest_core;
-  const std::shared_ptr<RamBlock> block =
-      TRY(RamBlock::CreateAnonymous(config.ram_block_name, config.ram_bytes, options));
   // One commit, and before there is a vCPU: each slot costs KVM milliseconds afterwards.
   const AddressSpace::Transaction transaction;
-  mappings_.push_back(TRY(memory_.Map(0, Region::Ram(block, 0, map_.low_ram_bytes))));
-  if (map_.high_ram_bytes != 0) {
-    mappings_.push_back(
-        TRY(memory_.Map(MemoryMap::kFourGiB, Region::Ram(block, map_.low_ram_bytes, map_.high_ram_bytes))));
-  }
+  TRY(MapRam(ram));
   if (rom != nullptr) {
     std::vector<Mapping> mapped = TRY(rom->Map(memory_));
     std::ranges::move(mapped, std::back_inserter(mappings_));
+  }
+  return {};
+}
+
+// Block after block, from address 0 up to the hole and from 4 GiB on; one may lie on both sides.
+Result<> KvmBoard::MapRam(const BoardRam& ram) {
+  uint64_t next = 0;
+  for (const std::shared_ptr<RamBlock>& block : ram.blocks) {
+    for (uint64_t offset = 0; offset < block->size();) {
+      if (next == map_.low_ram_bytes) {
+        next = MemoryMap::kFourGiB;
+      }
+      const uint64_t room = next < MemoryMap::kFourGiB ? map_.low_ram_bytes - next : UINT64_MAX;
+      const uint64_t count = std::min(block->size() - offset, room);
+      mappings_.push_back(TRY(memory_.Map(next, Region::Ram(block, offset, count))));
+      offset += count;
+      next += count;
+    }
   }
   return {};
 }

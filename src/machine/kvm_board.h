@@ -20,6 +20,7 @@
 #include "kvm/msi.h"
 #include "machine/config.h"
 #include "machine/memory_map.h"
+#include "machine/ram.h"
 #include "memory/address_space.h"
 #include "state/state.h"
 #include "vcpu/cpu_model.h"
@@ -37,7 +38,8 @@ class KvmBoard final : private VcpuObserver {
     std::function<void(SystemEvent event)> system_event;
   };
   // `rom`: firmware to map, or null.
-  static Result<std::unique_ptr<KvmBoard>> Create(const MachineConfig& config, const FirmwareRom* rom);
+  static Result<std::unique_ptr<KvmBoard>> Create(const MachineConfig& config, const BoardRam& ram,
+                                                  const FirmwareRom* rom);
   ~KvmBoard() override;
 
   void SetEvents(Events events) { events_ = std::move(events); }  // before the first vCPU runs
@@ -73,7 +75,8 @@ class KvmBoard final : private VcpuObserver {
   };
   KvmBoard();
   Result<> CreateVm(const MachineConfig& config);
-  Result<> MapMemory(const MachineConfig& config, const FirmwareRom* rom);
+  Result<> MapMemory(const BoardRam& ram, const FirmwareRom* rom);
+  Result<> MapRam(const BoardRam& ram);
   Result<> CreateVcpus(const MachineConfig& config, const HostCpu& host);
   void SetMemoryTypes();
 

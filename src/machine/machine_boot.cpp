@@ -71,6 +71,14 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
     }
   }
   input.hpet = config.hpet;
+  input.numa.node_bytes = node_bytes;
+  input.numa.node_of_cpu.resize(config.smp.cpus);
+  for (uint32_t node = 0; node < config.numa.nodes.size(); ++node) {
+    for (const unsigned cpu : config.numa.nodes[node].cpus) {
+      input.numa.node_of_cpu.at(cpu) = node;
+    }
+  }
+  input.numa.distances = config.numa.distances;
   return input;
 }
 

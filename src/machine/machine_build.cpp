@@ -96,7 +96,9 @@ Result<> Machine::Impl::OpenBackends() {
 
 Result<> Machine::Impl::BuildBoard() {
   clock = VmClock::Create(loop);
-  board = TRY(KvmBoard::Create(config, rom ? &*rom : nullptr));
+  BoardRam ram = TRY(CreateRam(*opener, config));
+  node_bytes = std::move(ram.node_bytes);
+  board = TRY(KvmBoard::Create(config, ram, rom ? &*rom : nullptr));
   MachineHost::Parts parts{.control = loop,
                            .clock = *clock,
                            .memory = board->memory(),

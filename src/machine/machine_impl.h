@@ -51,6 +51,7 @@ struct Machine::Impl {
   std::optional<BootFile> initrd;
   std::optional<FirmwareRom> rom;
   std::unique_ptr<VmClock> clock;
+  std::vector<uint64_t> node_bytes;  // memory of each NUMA node; empty: no nodes
   std::unique_ptr<KvmBoard> board;
   std::unique_ptr<MachineHost> host;
   std::unique_ptr<Q35> q35;

@@ -103,13 +103,63 @@ TEST(CommandLine, LibvirtsMemoryBackendIsTheRam) {
       Parse({"-machine", "pc-q35-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram", "-m", "256",
              "-object", R"({"qom-type":"memory-backend-ram","id":"pc.ram","size":268435456})"});
   ASSERT_TRUE(line.has_value()) << line.error().message;
-  EXPECT_EQ(line->config.ram_block_name, "pc.ram");
+  EXPECT_EQ(line->config.memory_backend, "pc.ram");
+  EXPECT_EQ(JsonText(line->config.memory_backends.at(0).values),
+            R"({"qom-type": "memory-backend-ram", "id": "pc.ram", "size": 268435456})");
   EXPECT_FALSE(line->config.dump_guest_core);
 }
 
-TEST(CommandLine, MemoryBackendMustHaveTheSizeOfMemory) {
-  EXPECT_THAT(ErrorOf({"-machine", "memory-backend=m", "-object", "memory-backend-ram,id=m,size=1G"}),
-              HasSubstr("make both the same"));
+TEST(CommandLine, MemoryPathIsAFileBackend) {
+  const auto line = Parse({"-m", "64", "-mem-path", "/dev/hugepages", "-mem-prealloc"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  EXPECT_EQ(JsonText(line->config.memory_backends.at(0).values),
+            R"({"id": "pc.ram", "size": 67108864, "prealloc": true, )"
+            R"("x-use-canonical-path-for-ramblock-id": false, "qom-type": "memory-backend-file", )"
+            R"("mem-path": "/dev/hugepages"})");
+  EXPECT_EQ(line->config.memory_backend, "pc.ram");
+}
+
+TEST(CommandLine, LibvirtsNodesHaveTheirCpusAndMemory) {
+  const auto line = Parse({"-m", "512", "-smp", "4", "-object", "memory-backend-ram,id=a,size=512M", "-numa",
+                           "node,nodeid=0,cpus=0-1,cpus=3,memdev=a", "-numa", "node,nodeid=1,cpus=2"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  const std::vector<NumaConfig::Node>& nodes = line->config.numa.nodes;
+  ASSERT_EQ(nodes.size(), 2U);
+  EXPECT_THAT(nodes[0].cpus, ElementsAre(0, 1, 3));
+  EXPECT_EQ(nodes[0].memdev, "a");
+  EXPECT_THAT(nodes[1].cpus, ElementsAre(2));
+  EXPECT_TRUE(line->config.numa.distances.empty());
+}
+
+TEST(CommandLine, NodesWithoutCpusGetThemBySocket) {
+  const auto line = Parse({"-smp", "4,sockets=2,cores=2", "-numa", "node", "-numa", "node"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  EXPECT_THAT(line->config.numa.nodes.at(0).cpus, ElementsAre(0, 1));
+  EXPECT_THAT(line->config.numa.nodes.at(1).cpus, ElementsAre(2, 3));
+}
+
+TEST(CommandLine, DistanceCountsBothWaysUnlessSaidOtherwise) {
+  const auto line = Parse({"-smp", "2", "-numa", "node,cpus=0", "-numa", "node,cpus=1", "-numa", "node",
+                           "-numa", "dist,src=0,dst=1,val=20", "-numa", "dist,src=1,dst=0,val=21", "-numa",
+                           "dist,src=0,dst=2,val=30", "-numa", "dist,src=2,dst=1,val=40"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  EXPECT_THAT(line->config.numa.distances,
+              ElementsAre(ElementsAre(10, 20, 30), ElementsAre(21, 10, 40), ElementsAre(30, 40, 10)));
+}
+
+TEST(CommandLine, NodesThatMakeNoSenseAreRefused) {
+  EXPECT_THAT(ErrorOf({"-numa", "node,nodeid=1"}), HasSubstr("number them from 0"));
+  EXPECT_THAT(ErrorOf({"-numa", "node,nodeid=0", "-numa", "node,nodeid=0"}), HasSubstr("a node 0 already"));
+  EXPECT_THAT(ErrorOf({"-smp", "2", "-numa", "node,cpus=0"}), HasSubstr("CPU 1 is in no node"));
+  EXPECT_THAT(ErrorOf({"-numa", "node,cpus=0-1"}), HasSubstr("there is no CPU 1"));
+  EXPECT_THAT(ErrorOf({"-numa", "node,cpus=0", "-numa", "node,cpus=0"}),
+              HasSubstr("in node 0 and in node 1"));
+  EXPECT_THAT(ErrorOf({"-numa", "node,mem=64M"}), HasSubstr("use memdev="));
+  EXPECT_THAT(ErrorOf({"-numa", "node", "-numa", "node", "-numa", "dist,src=0,dst=0,val=11"}),
+              HasSubstr("to itself is 10"));
+  EXPECT_THAT(ErrorOf({"-numa", "node", "-numa", "node", "-numa", "dist,src=0,dst=2,val=20"}),
+              HasSubstr("there is no node 2"));
+  EXPECT_THAT(ErrorOf({"-numa", "hmat-lb"}), HasSubstr("'hmat-lb' is not served"));
 }
 
 TEST(CommandLine, UuidIsChecked) {

@@ -1,0 +1,22 @@
+// -object memory-backend-ram, memory-backend-memfd and memory-backend-file: options with QEMU's names and
+// defaults become a RamBlock. Control thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "machine/config.h"
+#include "memory/ram_block.h"
+#include "sandbox/opener.h"
+
+namespace nandu {
+
+struct MemoryBackend {
+  std::string id;
+  std::shared_ptr<RamBlock> block;
+};
+
+Result<MemoryBackend> CreateMemoryBackend(Opener& opener, const MachineConfig& config, const OptionBag& bag);
+
+}  // namespace nandu
