@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "memory/ram_discard.h"
 
 namespace nandu {
 
@@ -131,6 +132,34 @@ void GuestMemory::MarkDirty(Gpa at, uint64_t len) const {
   ForEachPiece(at, len, Access::kRead, [](const RamRange& range, uint64_t offset, uint64_t bytes) {
     range.block->MarkDirty(offset, bytes);
   });
+}
+
+std::optional<uint64_t> GuestMemory::Discard(Gpa at, uint64_t len, DiscardedReads reads) const {
+  if (!ForEachPiece(at, len, Access::kWrite, [](const RamRange&, uint64_t, uint64_t) {})) {
+    return std::nullopt;
+  }
+  uint64_t given_back = 0;
+  ForEachPiece(at, len, Access::kWrite, [&](const RamRange& range, uint64_t offset, uint64_t bytes) {
+    RamBlock& block = *range.block;
+    const uint64_t begin = AlignUp(offset, block.page_bytes());
+    const uint64_t end = AlignDown(offset + bytes, block.page_bytes());
+    const bool may_go = reads == DiscardedReads::kAnything || ReadsZeroesOnceGivenBack(block);
+    if (begin < end && may_go && GiveBack(block, begin, end - begin)) {
+      block.MarkDirty(begin, end - begin);
+      given_back += end - begin;
+    }
+  });
+  return given_back;
+}
+
+std::optional<HostPage> GuestMemory::FindHostPage(Gpa at) const {
+  const RamRange* const range = Find(at.v);
+  if (range == nullptr || range->readonly) {
+    return std::nullopt;
+  }
+  const uint64_t page = range->block->page_bytes();
+  const uint64_t into_page = (range->block_offset + (at.v - range->base)) % page;
+  return into_page <= at.v ? std::optional<HostPage>({Gpa{at.v - into_page}, page}) : std::nullopt;
 }
 
 }  // namespace nandu

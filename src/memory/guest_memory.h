@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <sys/uio.h>
 #include <type_traits>
 #include <vector>
@@ -23,6 +24,14 @@ struct RamRange {
   bool readonly = false;
   bool operator==(const RamRange&) const = default;
 };
+
+// One page of the host, as the guest sees it.
+struct HostPage {
+  Gpa base;
+  uint64_t bytes = 0;
+};
+// What a discarded page may read as: a private file's page reads as the file does, everything else as zeroes.
+enum class DiscardedReads : uint8_t { kAnything, kZeroes };
 
 class GuestMemory {
  public:
@@ -49,6 +58,13 @@ class GuestMemory {
   bool Store(Gpa at, const T& value) const { return Write(at, &value, sizeof(T)); }
   // For writes through iovecs, before the guest is told. One relaxed test when logging is off.
   void MarkDirty(Gpa at, uint64_t len) const;
+
+  // Gives [at, at+len) back to the host and returns how many bytes went: host pages that lie in it as a whole,
+  // and that the host does not keep (memory/ram_discard.h); the rest stays as it was. Marks dirty itself.
+  // Nullopt, and nothing has changed, when a byte of it is no writable RAM.
+  std::optional<uint64_t> Discard(Gpa at, uint64_t len, DiscardedReads reads) const;
+  // The host's page at `at`, which may begin or end outside RAM; nullopt where there is no writable RAM.
+  std::optional<HostPage> FindHostPage(Gpa at) const;
 
  private:
   const RamRange* Find(uint64_t at) const;
