@@ -22,10 +22,7 @@ struct MemoryPin {
 };
 
 struct ChainBody {
-  struct Segment {
-    uint64_t address;
-    uint32_t length;
-  };
+  using Segment = GuestSegment;
 
   uint16_t id = 0;
   uint16_t ring_slots = 0;  // packed: ring entries it takes

@@ -20,6 +20,7 @@ std::span<const iovec> DescChain::writable() const {
 }
 uint64_t DescChain::readable_bytes() const { return body_->readable_bytes; }
 uint64_t DescChain::writable_bytes() const { return body_->writable_bytes; }
+std::span<const GuestSegment> DescChain::writable_segments() const { return body_->written_to; }
 uint16_t DescChain::id() const { return body_->id; }
 void DescChain::MarkAllWritten() { body_->all_written = true; }
 

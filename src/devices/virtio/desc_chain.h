@@ -41,6 +41,12 @@ struct ParkedChain {
 };
 BOOST_DESCRIBE_STRUCT(ParkedChain, (), (head, descriptors))
 
+// A buffer where the guest knows it.
+struct GuestSegment {
+  uint64_t address = 0;  // guest-physical
+  uint32_t length = 0;
+};
+
 class Virtqueue;
 struct ChainBody;
 
@@ -58,6 +64,8 @@ class DescChain {
   std::span<const iovec> writable() const;  // what the device fills
   uint64_t readable_bytes() const;
   uint64_t writable_bytes() const;
+  // The writable buffers as the driver named them, for devices whose requests are about guest memory itself.
+  std::span<const GuestSegment> writable_segments() const;
   // Copies the first n readable bytes and drops them from readable(); false, and nothing changed, when there
   // are fewer.
   bool ReadHeader(void* out, size_t n);
