@@ -19,6 +19,7 @@
 namespace nandu {
 
 class AddressSpace;
+class Balloon;
 class BlockNode;
 class Chardev;
 class Clock;
@@ -105,6 +106,17 @@ class DeviceHost {
     return Fail(Errc::kUnsupported, "drive '{}' cannot be shared here; leave share-rw out", drive);
   }
 
+  // The VM's one memory balloon (nandu/balloon.h), for as long as the device that offers it holds it. Control thread.
+  Result<> OfferBalloon(const std::shared_ptr<Balloon>& balloon) {
+    if (!balloon_.expired()) {
+      return Fail(Errc::kExists, "there is a memory balloon already, and a VM has one at most; leave this one out");
+    }
+    balloon_ = balloon;
+    return {};
+  }
+  std::shared_ptr<Balloon> balloon() const { return balloon_.lock(); }  // null: there is none
+  virtual void BalloonChanged() {}                                     // the guest gave memory or took it back; control thread
+
   // Buses of devices. Whoever offers one withdraws it before it goes, and outlives the devices on it.
   void OfferBus(DeviceBus& bus) { buses_.push_back(&bus); }
   void WithdrawBus(const DeviceBus& bus) { std::erase(buses_, &bus); }
@@ -120,6 +132,7 @@ class DeviceHost {
 
  private:
   std::vector<DeviceBus*> buses_;
+  std::weak_ptr<Balloon> balloon_;
 };
 
 // One -device, parsed: everything but driver and id, as a JSON object with the property names as the user wrote them.

@@ -12,6 +12,7 @@
 #include "devices/legacy/pvpanic.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/pci/root_port.h"
+#include "devices/virtio/balloon/balloon_factory.h"
 #include "devices/virtio/blk/blk_factory.h"
 #include "devices/virtio/console/console_factory.h"
 #include "devices/virtio/net/net_factory.h"
@@ -53,9 +54,9 @@ std::string DefaultText(const TypeInfo& type, const void* object) {
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
-      &IsaDebugExitFactory(),    &IsaDebugconFactory(),  &IsaSerialFactory(),      &PcieRootPortFactory(),
-      &PvPanicFactory(),         &VirtioBlkPciFactory(), &VirtioNetPciFactory(),   &VirtioRngPciFactory(),
-      &VirtioSerialPciFactory(), &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &IsaDebugExitFactory(), &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
+      &PvPanicFactory(),      &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
+      &VirtioRngPciFactory(), &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
   };
   return kCatalog;
 }
