@@ -68,6 +68,7 @@ class Builder {
   Result<> AddMonitor(std::string_view text, MonitorConfig monitor);
   Result<> Mon(std::string_view text);
   Result<> Debugcon(std::string_view text);
+  Result<> Gdb(std::string_view text);
   Result<> Parallel(std::string_view text);
   Result<> FinishChardevs();
   // The chardev a short form names ("chardev:id") or makes under `id`; adds a monitor for "mon:". Empty:

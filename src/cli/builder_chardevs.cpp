@@ -1,4 +1,4 @@
-// -chardev, -serial, -monitor, -qmp, -mon, -debugcon, -parallel, and what -nographic makes of them.
+// -chardev, -serial, -monitor, -qmp, -mon, -debugcon, -gdb, -parallel, and what -nographic makes of them.
 
 #include "cli/builder.h"
 #include "cli/property_list.h"
@@ -86,6 +86,16 @@ Result<> Builder::Mon(std::string_view text) {
 
 Result<> Builder::Debugcon(std::string_view text) {
   config_.debugcon = ShortForm(text, "debugcon");
+  return {};
+}
+
+Result<> Builder::Gdb(std::string_view text) {
+  // Network addresses are listened at, as QEMU does here.
+  const bool listens = text.starts_with("tcp:") || text.starts_with("unix:");
+  config_.gdb = ShortForm(listens && text.find("server") == std::string_view::npos
+                              ? Format("{},server=on,wait=off", text)
+                              : std::string(text),
+                          "gdb");
   return {};
 }
 

@@ -26,8 +26,8 @@ Result<> Builder::Take(const Token& token) {
       {"serial", &Builder::Serial},     {"monitor", &Builder::Monitor},
       {"qmp", &Builder::Qmp},           {"qmp-pretty", &Builder::QmpPretty},
       {"mon", &Builder::Mon},           {"debugcon", &Builder::Debugcon},
-      {"parallel", &Builder::Parallel}, {"display", &Builder::Display},
-      {"vga", &Builder::Vga},
+      {"parallel", &Builder::Parallel}, {"gdb", &Builder::Gdb},
+      {"display", &Builder::Display},   {"vga", &Builder::Vga},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -61,6 +61,9 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
       *flag = true;
       return {};
     }
+  }
+  if (option == "s") {
+    return Gdb("tcp::1234");
   }
   if (option == "no-hpet") {
     config_.hpet = false;

@@ -12,6 +12,7 @@
 #include "cli/daemonize.h"
 #include "cli/help.h"
 #include "cli/pid_file.h"
+#include "gdb/server.h"
 #include "loop/control_loop.h"
 #include "machine/device_catalog.h"
 #include "machine/help.h"
@@ -76,6 +77,8 @@ Result<int> RunMachine(const MachineConfig& config) {
   const std::unique_ptr<ControlLoop> loop = TRY(ControlLoop::Create());
   const std::unique_ptr<Machine> machine = TRY(Machine::Create(*loop, config));
   const std::unique_ptr<Monitors> monitors = TRY(Monitors::Create(*machine, config));
+  const std::unique_ptr<GdbServer> gdb =
+      config.gdb.empty() ? nullptr : TRY(GdbServer::Create(*machine, config.gdb));
   constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};
   loop->OnSignals(kSignals, [&machine](int signal) { machine->TerminateBySignal(signal); });
   if (daemon) {

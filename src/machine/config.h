@@ -106,6 +106,8 @@ struct MachineConfig {
   std::string debugcon;                 // chardev id; empty: none
   std::vector<MonitorConfig> monitors;
 
+  std::string gdb;  // chardev id of -gdb; empty: none
+
   bool start_paused = false;  // -S
   RebootAction reboot = RebootAction::kReset;
   ShutdownAction shutdown = ShutdownAction::kPowerOff;

@@ -179,6 +179,10 @@ void KvmBoard::OnTripleFault(unsigned /*index*/) { events_.triple_fault(); }
 void KvmBoard::OnInternalError(unsigned index, std::string_view why) {
   events_.internal_error(Format("vCPU {}: {}", index, why));
 }
+bool KvmBoard::TakeDebugExit(unsigned index, const DebugExit& exit) {
+  return events_.take_debug_exit(index, exit);
+}
+void KvmBoard::OnDebugStop(unsigned /*index*/) { events_.debug_stop(); }
 void KvmBoard::OnSystemEvent(unsigned /*index*/, SystemEvent event) { events_.system_event(event); }
 
 }  // namespace nandu

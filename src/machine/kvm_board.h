@@ -36,6 +36,8 @@ class KvmBoard final : private VcpuObserver {
     std::function<void()> triple_fault;
     std::function<void(std::string_view why)> internal_error;
     std::function<void(SystemEvent event)> system_event;
+    std::function<bool(unsigned cpu, const DebugExit& exit)> take_debug_exit;  // see VcpuObserver
+    std::function<void()> debug_stop;
   };
   // `rom`: firmware to map, or null.
   static Result<std::unique_ptr<KvmBoard>> Create(const MachineConfig& config, const BoardRam& ram,
@@ -83,6 +85,8 @@ class KvmBoard final : private VcpuObserver {
   void OnTripleFault(unsigned index) override;
   void OnInternalError(unsigned index, std::string_view why) override;
   void OnSystemEvent(unsigned index, SystemEvent event) override;
+  bool TakeDebugExit(unsigned index, const DebugExit& exit) override;
+  void OnDebugStop(unsigned index) override;
 
   Events events_;
   std::unique_ptr<Kvm> kvm_;

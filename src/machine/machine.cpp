@@ -34,6 +34,8 @@ Result<std::shared_ptr<Chardev>> Machine::ClaimChardev(std::string_view id, std:
   return impl_->backends.chardevs.Claim(id, user);
 }
 
+DebugFacet& Machine::debug() { return *impl_->debugger; }
+
 void Machine::TerminateBySignal(int signal) {
   Log(LogLevel::kInfo, "ending on signal {}", signal);
   impl_->lifecycle->Quit("host-signal");

@@ -16,6 +16,7 @@
 #include "chardev/chardev_set.h"
 #include "loop/control_loop.h"
 #include "machine/config.h"
+#include "machine/debug_facet.h"
 #include "machine/facets.h"
 
 namespace nandu {
@@ -36,6 +37,7 @@ class Machine final : public LifecycleFacet, public InfoFacet, public EventFacet
   void Start();  // runs, unless the configuration says paused
   int exit_status() const;
   Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user);  // for monitors
+  DebugFacet& debug();
   void TerminateBySignal(int signal);  // SIGTERM, SIGINT, SIGHUP: in an orderly way
 
   // LifecycleFacet

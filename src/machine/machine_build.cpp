@@ -16,6 +16,7 @@ Machine::Impl::~Impl() {
   if (board) {
     board->StopVcpus();
   }
+  debugger.reset();
   lifecycle.reset();
   while (!devices.empty()) {
     devices.pop_back();  // a bus outlives what is on it
@@ -158,7 +159,7 @@ void Machine::Impl::MakeLifecycle() {
   };
   parts.resume_vcpus = [this] {
     board->ThawClock();
-    board->vcpus().ResumeAll();
+    debugger->ResumeVcpus();
   };
   parts.devices = [this]() -> const std::vector<Device*>& { return all_devices; };
   parts.reset_board = [this] { return ResetBoard(); };
@@ -183,6 +184,11 @@ void Machine::Impl::MakeLifecycle() {
       case VcpuObserver::SystemEvent::kCrash: lifecycle->GuestPanicked(); break;
     }
   };
+  debugger = std::make_unique<Debugger>(*board, *lifecycle);
+  events.take_debug_exit = [this](unsigned cpu, const DebugExit& exit) {
+    return debugger->TakeDebugExit(cpu, exit);
+  };
+  events.debug_stop = [this] { lifecycle->RequestStop(RunState::kDebug); };
   board->SetEvents(std::move(events));
   board->vcpus().Start();
 }
@@ -208,6 +214,9 @@ void Machine::Impl::Warn() const {
 void Machine::Impl::Emit(std::string_view event, const boost::json::object& data) {
   if (sink) {
     sink(event, data);
+  }
+  if (event == "STOP") {
+    debugger->OnStopped();
   }
 }
 

@@ -9,6 +9,7 @@
 #include "boot/boot_loader.h"
 #include "boot/firmware_rom.h"
 #include "loop/control_loop.h"
+#include "machine/debugger.h"
 #include "machine/host.h"
 #include "machine/kvm_board.h"
 #include "machine/lifecycle.h"
@@ -59,6 +60,7 @@ struct Machine::Impl {
   std::vector<Device*> all_devices;
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
+  std::unique_ptr<Debugger> debugger;
   EventFacet::Sink sink;
   int exit_status = 0;
 };

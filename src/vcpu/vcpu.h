@@ -23,6 +23,7 @@
 #include "kvm/kvm_vcpu.h"
 #include "memory/address_space.h"
 #include "vcpu/boot_registers.h"
+#include "vcpu/debug_types.h"
 #include "vcpu/vcpu_gate.h"
 #include "vcpu/vcpu_state.h"
 #include "vcpu/vcpu_transfer.h"
@@ -42,6 +43,10 @@ class VcpuObserver {
   virtual void OnInternalError(unsigned index, std::string_view why) = 0;
   enum class SystemEvent : uint8_t { kShutdown, kReset, kCrash };
   virtual void OnSystemEvent(unsigned index, SystemEvent event) = 0;
+  // An exception left the guest while it is debugged (SetGuestDebug). True: the debugger asked for it, and
+  // OnDebugStop follows; false: it is the guest's own and is delivered.
+  virtual bool TakeDebugExit(unsigned index, const DebugExit& exit) = 0;
+  virtual void OnDebugStop(unsigned index) = 0;
 };
 
 struct VcpuCounters {
@@ -97,6 +102,9 @@ class Vcpu {
   // The state after power-on, or `boot`'s for the vCPU that boots. Parked writes are dropped.
   Result<> Reset(const BootRegisters& boot);
 
+  // Paused: registers were written past this class, so that a reset has something to undo.
+  void RegistersChanged() { as_made_ = false; }
+
   // For VcpuSet, with the gate closed: leave KVM_RUN; wait until it is left.
   void Expel();
   void WaitOutside() const;
@@ -140,6 +148,7 @@ class Vcpu {
   void ServeMemory();
   void ServeInternalError();
   void ServeSystemEvent();
+  void ServeDebug();
   void GiveUp(std::string_view why);
   void Write(const ParkedWrite& write);
   ExitDone WriteOnce(const ParkedWrite& write);

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/log.h"
+#include "vcpu/debug.h"
 #include "vcpu/vcpu.h"
 
 namespace nandu {
@@ -40,6 +41,7 @@ void Vcpu::ServeExit() {
       observer_.OnTripleFault(config_.index);
       return;
     case KVM_EXIT_SYSTEM_EVENT: ServeSystemEvent(); return;
+    case KVM_EXIT_DEBUG: ServeDebug(); return;
     case KVM_EXIT_INTERNAL_ERROR: ServeInternalError(); return;
     case KVM_EXIT_FAIL_ENTRY:
       GiveUp(Format("the CPU refuses to enter the guest: hardware reason {:#x} on host CPU {}",
@@ -147,6 +149,19 @@ void Vcpu::ServeSystemEvent() {
   }
   StopSelf();
   observer_.OnSystemEvent(config_.index, event);
+}
+
+void Vcpu::ServeDebug() {
+  const kvm_debug_exit_arch& arch = kvm_->run()->debug.arch;
+  const DebugExit exit{.exception = arch.exception, .pc = arch.pc, .dr6 = arch.dr6};
+  if (observer_.TakeDebugExit(config_.index, exit)) {
+    StopSelf();
+    observer_.OnDebugStop(config_.index);
+    return;
+  }
+  if (const Result<> delivered = DeliverException(*kvm_, exit.exception); !delivered) {
+    GiveUp(delivered.error().message);
+  }
 }
 
 void Vcpu::GiveUp(std::string_view why) {

@@ -55,9 +55,9 @@ std::vector<IoAccess> Recorder::accesses() const {
   return accesses_;
 }
 
-bool Recorder::WaitFor(size_t count) {
+bool Recorder::WaitFor(size_t count, std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return accesses_.size() >= count; });
+  return changed_.wait_for(lock, limit, [&] { return accesses_.size() >= count; });
 }
 
 GuestVm::GuestVm(unsigned vcpu_count, std::string cpu) {
@@ -192,6 +192,9 @@ void GuestVm::Restore(const Snapshot& snapshot, LoadKind kind) {
 
 void GuestVm::OnTripleFault(unsigned /*index*/) { triple_fault.Set(); }
 void GuestVm::OnInternalError(unsigned /*index*/, std::string_view /*why*/) { internal_error.Set(); }
+bool GuestVm::TakeDebugExit(unsigned /*index*/, const DebugExit& exit) {
+  return debug_exit ? debug_exit(exit) : false;
+}
 void GuestVm::OnSystemEvent(unsigned /*index*/, SystemEvent /*event*/) { internal_error.Set(); }
 
 }  // namespace nandu

@@ -56,6 +56,10 @@ class Signal {
     ++count_;
     changed_.notify_all();
   }
+  bool is_set() const {
+    const std::lock_guard lock(mutex_);
+    return count_ != 0;
+  }
   // True once Set ran `times` times in all.
   bool Wait(unsigned times = 1) {
     std::unique_lock lock(mutex_);
@@ -63,7 +67,7 @@ class Signal {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   unsigned count_ = 0;
 };
@@ -86,7 +90,7 @@ class Recorder final : public IoHandler {
   ExitDone Write(uint64_t offset, unsigned size, uint64_t value) override;
   std::vector<IoAccess> accesses() const;
   // Waits until there are `count` of them.
-  bool WaitFor(size_t count);
+  bool WaitFor(size_t count, std::chrono::milliseconds limit = std::chrono::seconds(30));
 
   std::function<ExitDone(const IoAccess&)> on_write;
   std::function<uint64_t(const IoAccess&)> on_read;
@@ -143,6 +147,8 @@ class GuestVm final : public VcpuObserver {
   void OnTripleFault(unsigned index) override;
   void OnInternalError(unsigned index, std::string_view why) override;
   void OnSystemEvent(unsigned index, SystemEvent event) override;
+  bool TakeDebugExit(unsigned index, const DebugExit& exit) override;
+  void OnDebugStop(unsigned /*index*/) override { debug_stop.Set(); }
 
   std::unique_ptr<Kvm> kvm;
   HostCpu host;
@@ -156,6 +162,7 @@ class GuestVm final : public VcpuObserver {
   std::unique_ptr<KvmIoEventListener> port_events;
   std::shared_ptr<RamBlock> ram;
   std::shared_ptr<RamBlock> rom;
+  std::function<bool(const DebugExit&)> debug_exit;  // whether the vCPU stops; none: never
   std::shared_ptr<Recorder> ports = std::make_shared<Recorder>();
   std::shared_ptr<Recorder> mmio = std::make_shared<Recorder>();
   Mapping ram_mapping, rom_mapping, ports_mapping, mmio_mapping;
@@ -163,6 +170,7 @@ class GuestVm final : public VcpuObserver {
   std::unique_ptr<VcpuSet> vcpus;
   Signal triple_fault;
   Signal internal_error;
+  Signal debug_stop;
 
  private:
   void BuildTables();
