@@ -111,6 +111,16 @@ const std::vector<kvm_cpuid_entry2>& Kvm::SupportedCpuid() const {
   return cpuid_;
 }
 
+std::vector<kvm_cpuid_entry2> Kvm::SupportedHyperVCpuid() const {
+  constexpr size_t kEntries = 64;  // there are ten
+  KvmArray<kvm_cpuid2, kvm_cpuid_entry2> array(kEntries);
+  array.header()->nent = kEntries;
+  if (!has(KVM_CAP_SYS_HYPERV_CPUID) || ioctl(fd(), KVM_GET_SUPPORTED_HV_CPUID, array.header()) != 0) {
+    return {};
+  }
+  return {array.entries(), array.entries() + array.header()->nent};
+}
+
 const std::vector<uint32_t>& Kvm::MsrIndexList() const {
   const MutexLock lock(mutex_);
   for (size_t room = 512; msrs_.empty() && room <= kMaxMsrs; room *= 2) {

@@ -42,6 +42,9 @@ class Kvm {
 
   // Lists that are fetched when first asked for.
   const std::vector<kvm_cpuid_entry2>& SupportedCpuid() const;
+  // Hyper-V's leaves of CPUID, as far as KVM can be Hyper-V; empty where it cannot, or cannot say so without
+  // a vCPU.
+  std::vector<kvm_cpuid_entry2> SupportedHyperVCpuid() const;
   const std::vector<uint32_t>& MsrIndexList() const;  // what is saved and restored
   std::optional<uint64_t> FeatureMsr(
       uint32_t index) const;  // KVM_GET_MSRS on the system: arch capabilities, VMX ...

@@ -13,13 +13,47 @@ constexpr uint32_t kEdxMce = 1U << 7;
 constexpr uint32_t kEdxMtrr = 1U << 12;
 constexpr uint32_t kEdxMca = 1U << 14;
 
+// Hyper-V's registers (TLFS 6.0b, appendix C). KVM's list names some of them, whether the guest has them or
+// not.
 bool IsHyperV(uint32_t index) { return index >= 0x40000000 && index < 0x40000200; }
+constexpr uint32_t kHyperVInterface = 0x31237648;  // "Hv#1"
+constexpr uint32_t kGuestOsId = 0x40000000;
+constexpr uint32_t kHypercallPage = 0x40000001;
+constexpr uint32_t kVpIndex = 0x40000002;
+constexpr uint32_t kVpRuntime = 0x40000010;
+constexpr uint32_t kReferenceTsc = 0x40000021;
+constexpr uint32_t kVpAssistPage = 0x40000073;
+constexpr uint32_t kSynicControl = 0x40000080, kSynicEventPage = 0x40000082, kSynicMessagePage = 0x40000083;
+constexpr uint32_t kSynicInterrupts = 0x40000090, kSynicInterruptCount = 16;
+constexpr uint32_t kSyntheticTimers = 0x400000b0, kSyntheticTimerCount = 4;  // configuration and count each
+constexpr uint32_t kCrashParameters = 0x40000100, kCrashParameterCount = 5;
+constexpr uint32_t kReenlightenment = 0x40000106, kReenlightenmentCount = 3;
 
 void Add(std::vector<uint32_t>* list, uint32_t first, uint32_t count = 1) {
   for (uint32_t i = 0; i < count; ++i) {
     if (std::find(list->begin(), list->end(), first + i) == list->end()) {
       list->push_back(first + i);
     }
+  }
+}
+
+// In the order in which they may be set: a timer that is on needs its message page.
+void AddHyperV(std::vector<uint32_t>* list, uint32_t features) {
+  constexpr uint32_t kSynic = 1U << 2, kTimers = 1U << 3;  // TLFS 6.0b, 2.4.4
+  for (const uint32_t index :
+       {kGuestOsId, kHypercallPage, kVpIndex, kVpRuntime, kReferenceTsc, kVpAssistPage}) {
+    Add(list, index);
+  }
+  Add(list, kCrashParameters, kCrashParameterCount);
+  Add(list, kReenlightenment, kReenlightenmentCount);
+  if ((features & kSynic) != 0) {
+    Add(list, kSynicControl);
+    Add(list, kSynicEventPage);
+    Add(list, kSynicMessagePage);
+    Add(list, kSynicInterrupts, kSynicInterruptCount);
+  }
+  if ((features & kTimers) != 0) {
+    Add(list, kSyntheticTimers, 2 * kSyntheticTimerCount);
   }
 }
 
@@ -39,9 +73,14 @@ const kvm_cpuid_entry2* FindCpuid(std::span<const kvm_cpuid_entry2> cpuid, uint3
 std::vector<uint32_t> MsrsToSave(const Kvm& kvm, std::span<const kvm_cpuid_entry2> cpuid) {
   std::vector<uint32_t> list;
   for (const uint32_t index : kvm.MsrIndexList()) {
-    if (!IsHyperV(index)) {  // no model offers Hyper-V's interface
+    if (!IsHyperV(index)) {
       Add(&list, index);
     }
+  }
+  const kvm_cpuid_entry2* interface = FindCpuid(cpuid, 0x40000001);
+  const kvm_cpuid_entry2* hyperv = FindCpuid(cpuid, 0x40000003);
+  if (interface != nullptr && hyperv != nullptr && interface->eax == kHyperVInterface) {
+    AddHyperV(&list, hyperv->eax);
   }
   const kvm_cpuid_entry2* features = FindCpuid(cpuid, 1);
   const uint32_t edx = features != nullptr ? features->edx : 0;

@@ -21,6 +21,7 @@ constexpr uint32_t kArchCapabilities = 0x10a;
 constexpr uint32_t kMcgCap = 0x179;
 constexpr uint32_t kMcgStatus = 0x17a;
 constexpr uint32_t kMcgCtl = 0x17b;
+constexpr uint32_t kMiscEnable = 0x1a0;
 constexpr uint32_t kMtrrPhysBase0 = 0x200;
 constexpr uint32_t kMtrrFix64k = 0x250;
 constexpr uint32_t kMtrrFix16k = 0x258;

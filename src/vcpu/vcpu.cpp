@@ -42,6 +42,28 @@ void SetThreadSignalMask() {
   pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
 }
 
+Result<> EnableHyperV(KvmVcpu& kvm, bool synic, bool enforce_cpuid) {
+  kvm_enable_cap enable{};
+  if (synic) {
+    // The one that clears a guest's message and event pages itself: nobody else writes to them here.
+    enable.cap = KVM_CAP_HYPERV_SYNIC;
+    TRY(kvm.Set(KVM_ENABLE_CAP, &enable, "hv-synic=on"));
+  }
+  if (enforce_cpuid) {
+    enable.cap = KVM_CAP_HYPERV_ENFORCE_CPUID;
+    enable.args[0] = 1;
+    TRY(kvm.Set(KVM_ENABLE_CAP, &enable, "hv-enforce-cpuid=on: this kernel's KVM has no such check"));
+  }
+  return {};
+}
+
+Result<> DisableApic(KvmVcpu& kvm) {
+  kvm_sregs sregs{};
+  TRY(kvm.Get(KVM_GET_SREGS, &sregs, "system registers"));
+  sregs.apic_base = 0;
+  return kvm.Set(KVM_SET_SREGS, &sregs, "system registers");
+}
+
 }  // namespace
 
 Vcpu::Vcpu(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory, AddressSpace& ports,
@@ -75,6 +97,10 @@ Result<> Vcpu::PowerOn() {
     enable.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID;
     enable.args[0] = 1;
     TRY(kvm_->Set(KVM_ENABLE_CAP, &enable, "kvm-pv-enforce-cpuid=on: this kernel's KVM has no such check"));
+  }
+  TRY(EnableHyperV(*kvm_, config_.synic, config_.enforce_hyperv));
+  if (!config_.apic_enabled) {
+    TRY(DisableApic(*kvm_));
   }
   std::vector<kvm_msr_entry> msrs(config_.msrs.size());
   for (size_t i = 0; i < msrs.size(); ++i) {

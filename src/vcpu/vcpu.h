@@ -69,6 +69,9 @@ class Vcpu {
     std::optional<uint64_t> mcg_cap;   // machine check banks, where the model has them
     uint32_t tsc_khz = 0;              // 0: the host's
     bool enforce_pv_features = false;  // KVM's own features only where CPUID shows them
+    bool enforce_hyperv = false;       // Hyper-V's likewise
+    bool synic = false;                // Hyper-V's interrupt controller
+    bool apic_enabled = true;          // at power-on: false for a lone processor that has none
   };
   // Paused, without a thread; its registers are in the reset state.
   static Result<std::unique_ptr<Vcpu>> Create(std::unique_ptr<KvmVcpu> kvm, Config config,
@@ -148,6 +151,7 @@ class Vcpu {
   void ServeMemory();
   void ServeInternalError();
   void ServeSystemEvent();
+  void ServeHyperV();
   void ServeDebug();
   void GiveUp(std::string_view why);
   void Write(const ParkedWrite& write);

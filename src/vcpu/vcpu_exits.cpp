@@ -42,6 +42,7 @@ void Vcpu::ServeExit() {
       return;
     case KVM_EXIT_SYSTEM_EVENT: ServeSystemEvent(); return;
     case KVM_EXIT_DEBUG: ServeDebug(); return;
+    case KVM_EXIT_HYPERV: ServeHyperV(); return;
     case KVM_EXIT_INTERNAL_ERROR: ServeInternalError(); return;
     case KVM_EXIT_FAIL_ENTRY:
       GiveUp(Format("the CPU refuses to enter the guest: hardware reason {:#x} on host CPU {}",
@@ -161,6 +162,20 @@ void Vcpu::ServeDebug() {
   }
   if (const Result<> delivered = DeliverException(*kvm_, exit.exception); !delivered) {
     GiveUp(delivered.error().message);
+  }
+}
+
+// Hyper-V's messages and events go to nobody here: there is no VMBus. KVM keeps the rest to itself and only
+// tells.
+void Vcpu::ServeHyperV() {
+  counters_.ignored.Add();
+  auto& hyperv = kvm_->run()->hyperv;
+  if (hyperv.type == KVM_EXIT_HYPERV_HCALL) {
+    // TLFS 6.0b, appendix B: hypercall codes and results.
+    constexpr uint64_t kCodeMask = 0xffff, kPostMessage = 0x5c, kSignalEvent = 0x5d;
+    constexpr uint64_t kInvalidCode = 2, kInvalidConnection = 0x12;
+    const uint64_t code = hyperv.u.hcall.input & kCodeMask;
+    hyperv.u.hcall.result = code == kPostMessage || code == kSignalEvent ? kInvalidConnection : kInvalidCode;
   }
 }
 
