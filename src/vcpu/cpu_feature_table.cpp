@@ -1,4 +1,5 @@
-// The table behind AllFeatures: every CPU feature name of QEMU 7.2 and its place. Data only; see cpu_features.h.
+// The table behind AllFeatures: every CPU feature name of QEMU 7.2 and its place. Data only; see
+// cpu_features.h.
 #include "vcpu/cpu_features.h"
 
 namespace nandu {

@@ -6,6 +6,9 @@
 
 #include "base/format.h"
 #include "base/nearest.h"
+#include "vcpu/cpu_feature_rules.h"
+#include "vcpu/cpu_model_table.h"
+#include "vcpu/feature_msrs.h"
 #include "vcpu/msrs.h"
 
 namespace nandu {
@@ -15,39 +18,22 @@ using enum FeatureWord;
 
 constexpr uint32_t Bit(unsigned bit) { return uint32_t{1} << bit; }
 
-constexpr unsigned kEcxVmx = 5, kEcxPdcm = 15, kEcxXsave = 26, kEcxHypervisor = 31;
+constexpr unsigned kEcxPdcm = 15, kEcxHypervisor = 31;
 constexpr unsigned kEdxMce = 7, kEdxMca = 14;
-constexpr unsigned k7EdxArchLbr = 19, k7EdxArchCapabilities = 29, k7EdxCoreCapability = 30;
+constexpr unsigned k7EdxArchLbr = 19;
 constexpr unsigned k7EbxSgx = 2, k7EbxIntelPt = 25;
 constexpr unsigned kExtEcxSvm = 2;
 
 constexpr uint32_t kPcPhysBits = 40;  // of models that are not the host's, as QEMU's PCs
+constexpr uint32_t kPse36PhysBits = 36, kOldPhysBits = 32;
 
-// A model that is described, not read off the host.
-struct NamedModel {
-  std::string_view name;
-  std::string_view model_id;
-  unsigned family;
-  unsigned model;
-  unsigned stepping;
-  uint32_t level;
-  uint32_t xlevel;
-  std::array<std::pair<FeatureWord, uint32_t>, 4> features;
-};
-constexpr NamedModel kNamedModels[] = {
-    {"qemu64",
-     "QEMU Virtual CPU version 2.5+",
-     15,
-     107,
-     1,
-     0xd,
-     0x8000000a,
-     {{{k1Edx, 0x078bfbfd}, {k1Ecx, 0x00002001}, {k80000001Edx, 0x20100800}, {k80000001Ecx, 0x00000001}}}},
-};
-// What KVM adds to described models: kvmclock twice, no I/O delay, async page faults, steal time, PV EOI,
-// stable clock; x2APIC.
+// KVM's features that described models have by default: kvmclock twice, no I/O delay, async page faults,
+// steal time, PV EOI, stable clock. And those only who asks for them gets: KVM's guests have no use for ACPI
+// thermal control and MONITOR, and few are hypervisors.
 constexpr uint32_t kKvmDefaults = 0x0100007b;
-constexpr unsigned kEcxX2apic = 21;
+constexpr unsigned kKvmExtendedDestinations = 15;  // with a split irqchip
+constexpr unsigned kEcxMonitor = 3, kEcxX2apic = 21, kEdxPse36 = 17, kEdxAcpi = 22;
+constexpr unsigned kExtEdxLongMode = 29, k80000007InvariantTsc = 8;
 
 uint32_t EncodeVersion(unsigned family, unsigned model, unsigned stepping) {
   const uint32_t base = family > 0xf ? 0xf : family;
@@ -76,8 +62,8 @@ FeatureSet HostFeatures(const FeatureSet& supported, bool migratable) {
   return features;
 }
 
-// Words that mean nothing without the feature they belong to.
-void DropDependents(CpuModel* model) {
+// What its switches and other features take away.
+void Reduce(CpuModel* model) {
   FeatureSet& f = model->features;
   if (!model->options.kvm) {
     f[kKvm] = 0;
@@ -87,30 +73,7 @@ void DropDependents(CpuModel* model) {
     f[k1Ecx] &= ~uint64_t{Bit(kEcxPdcm)};
     f[k7Edx] &= ~uint64_t{Bit(k7EdxArchLbr)};
   }
-  const struct {
-    FeatureWord word;
-    unsigned bit;
-    std::vector<FeatureWord> dependents;
-  } rules[] = {
-      {k1Ecx, kEcxXsave, {kXsave}},
-      {k1Ecx, kEcxPdcm, {kPerfCapabilities}},
-      {k1Ecx,
-       kEcxVmx,
-       {kVmxProcbased, kVmxSecondary, kVmxPinbased, kVmxExit, kVmxEntry, kVmxMisc, kVmxEptVpid, kVmxBasic,
-        kVmxVmfunc}},
-      {k80000001Ecx, kExtEcxSvm, {kSvm}},
-      {k7Edx, k7EdxArchCapabilities, {kArchCapabilities}},
-      {k7Edx, k7EdxCoreCapability, {kCoreCapability}},
-      {k7Ebx, k7EbxIntelPt, {k14Ecx}},
-      {k7Ebx, k7EbxSgx, {kSgxEax, kSgxEbx, kSgxAttributes}},
-  };
-  for (const auto& rule : rules) {
-    if (!f.Has(rule.word, rule.bit)) {
-      for (const FeatureWord word : rule.dependents) {
-        f[word] = 0;
-      }
-    }
-  }
+  DropDependents(&f);
 }
 
 // Asked for, and dropped with the feature it belongs to.
@@ -124,25 +87,26 @@ void WarnOfLost(CpuModel* model, const CpuRequest& request) {
   }
 }
 
-// Keeps what the host has; tells of the rest.
+// Keeps what the host has; tells of the rest in one line.
 Result<> FilterFeatures(CpuModel* model, const FeatureSet& supported) {
-  bool complete = true;
+  std::string lost;
   for (size_t i = 0; i < kFeatureWords; ++i) {
     const auto word = static_cast<FeatureWord>(i);
-    uint64_t missing = model->features[word] & ~supported[word];
-    model->features[word] &= supported[word];
-    for (; missing != 0; missing &= missing - 1) {
-      complete = false;
-      const auto bit = static_cast<unsigned>(std::countr_zero(missing));
-      if (model->options.check || model->options.enforce) {
-        model->warnings.push_back(
-            Format("host doesn't support requested feature: {}", FeatureText(word, bit)));
-      }
+    for (uint64_t missing = model->features[word] & ~supported[word]; missing != 0; missing &= missing - 1) {
+      lost += Format("{}{}", lost.empty() ? "" : ", ",
+                     FeatureText(word, static_cast<unsigned>(std::countr_zero(missing))));
     }
+    model->features[word] &= supported[word];
   }
-  if (model->options.enforce && !complete) {
-    return Fail(Errc::kUnsupported, "CPU model '{}' with enforce=on: {}", model->name,
-                model->warnings.front());
+  if (lost.empty()) {
+    return {};
+  }
+  const std::string warning = "host doesn't support requested feature: " + lost;
+  if (model->options.enforce) {
+    return Fail(Errc::kUnsupported, "CPU model '{}' with enforce=on: {}", model->name, warning);
+  }
+  if (model->options.check) {
+    model->warnings.push_back(warning);
   }
   return {};
 }
@@ -163,12 +127,24 @@ void RaiseLevels(CpuModel* model) {
       model->level_func7 = std::max(model->level_func7, info.index);
     }
   }
+  // These have leaves of their own, whatever stands in them.
+  constexpr uint32_t kTraceLeaf = 0x14, kSgxLeaf = 0x12, kSvmLeaf = 0x8000000a;
+  if (model->features.Has(k7Ebx, k7EbxIntelPt)) {
+    model->level = std::max(model->level, kTraceLeaf);
+  }
+  if (model->features.Has(k7Ebx, k7EbxSgx)) {
+    model->level = std::max(model->level, kSgxLeaf);
+  }
+  if (model->features.Has(k80000001Ecx, kExtEcxSvm)) {
+    model->xlevel = std::max(model->xlevel, kSvmLeaf);
+  }
 }
 
 void ApplyLevels(CpuModel* model) {
   const CpuOptions& options = model->options;
   model->level = std::max(model->level, options.min_level.value_or(0));
   model->xlevel = std::max(model->xlevel, options.min_xlevel.value_or(0));
+  model->xlevel2 = std::max(model->xlevel2, options.min_xlevel2.value_or(0));
   if (options.full_cpuid_auto_level) {
     RaiseLevels(model);
   }
@@ -178,9 +154,15 @@ void ApplyLevels(CpuModel* model) {
   model->level_func7 = options.level_func7.value_or(model->level_func7);
 }
 
-void ApplyPhysBits(CpuModel* model, const HostCpu& host, bool of_host) {
+Result<> ApplyPhysBits(CpuModel* model, const HostCpu& host, bool of_host) {
   const CpuOptions& options = model->options;
-  if (options.host_phys_bits.value_or(of_host)) {
+  if (!model->features.Has(k80000001Edx, kExtEdxLongMode)) {
+    if (options.phys_bits.value_or(0) != 0) {
+      return Fail(Errc::kInvalidArgument, "'phys-bits={}': a CPU without lm has 32, or 36 with pse36",
+                  *options.phys_bits);
+    }
+    model->phys_bits = model->features.Has(k1Edx, kEdxPse36) ? kPse36PhysBits : kOldPhysBits;
+  } else if (options.host_phys_bits.value_or(of_host)) {
     model->phys_bits = host.phys_bits;
     if (const uint32_t limit = options.host_phys_bits_limit.value_or(0); limit != 0) {
       model->phys_bits = std::min(model->phys_bits, limit);
@@ -189,43 +171,108 @@ void ApplyPhysBits(CpuModel* model, const HostCpu& host, bool of_host) {
     const uint32_t asked = options.phys_bits.value_or(0);
     model->phys_bits = asked != 0 ? asked : kPcPhysBits;
   }
+  return {};
 }
 
-// Feature MSRs the model says something of; VMX's only where a setting was taken away.
-void CollectMsrs(CpuModel* model, const HostCpu& host, const CpuRequest& request, bool of_host) {
-  const auto knows = [&](uint32_t index) { return host.feature_msrs.contains(index); };
-  const auto add = [&](uint32_t index, uint64_t value) {
-    if (knows(index)) {
-      model->msrs.push_back({index, value});
+void CollectMsrs(CpuModel* model, const HostCpu& host, bool of_host) {
+  model->msrs = FeatureMsrs(model->features, host);
+  const auto own = host.feature_msrs.find(msr::kMicrocodeRevision);
+  if (own != host.feature_msrs.end()) {
+    constexpr uint64_t kIntelRevision = 0x100000000;
+    constexpr uint64_t kAmdRevision = 0x01000065;
+    const uint64_t revision = of_host ? own->second : model->is_amd() ? kAmdRevision : kIntelRevision;
+    model->msrs.push_back({msr::kMicrocodeRevision, model->options.ucode_rev.value_or(revision)});
+  }
+  // Whatever KVM thinks of branch traces; MWAIT where the guest has it.
+  constexpr uint64_t kFastStrings = 1, kMwait = 1U << 18;
+  model->msrs.push_back(
+      {msr::kMiscEnable, kFastStrings | (model->features.Has(k1Ecx, kEcxMonitor) ? kMwait : 0)});
+  constexpr uint64_t kMcgCap = 1U << 8 | 1U << 24 | 10;  // MCG_CTL, software recovery, ten banks
+  constexpr uint64_t kMcgBanks = 0xff;
+  if (host.mcg_cap && model->features.Has(k1Edx, kEdxMce) && model->features.Has(k1Edx, kEdxMca)) {
+    model->mcg_cap = kMcgCap & (*host.mcg_cap | kMcgBanks);
+  }
+}
+
+struct Signature {
+  unsigned family = 0;
+  unsigned model = 0;
+  unsigned stepping = 0;
+};
+
+Signature DescribeHost(CpuModel* model, const HostCpu& host, const FeatureSet& supported) {
+  CpuOptions& options = model->options;
+  model->vendor = host.vendor;
+  model->model_id = host.model_id;
+  model->features = HostFeatures(supported, options.migratable.value_or(true));
+  model->features[k1Ecx] |= Bit(kEcxHypervisor);
+  const kvm_cpuid_entry2* basic = FindCpuid(host.supported, 0);
+  const kvm_cpuid_entry2* extended = FindCpuid(host.supported, 0x80000000);
+  model->level = basic != nullptr ? basic->eax : 0;
+  model->xlevel = extended != nullptr ? extended->eax : 0x80000000;
+  options.pmu = options.pmu.value_or(true);
+  return {host.family, host.model, host.stepping};
+}
+
+Signature DescribeNamed(CpuModel* model, const NamedModel& named, const HostCpu& host,
+                        const FeatureSet& supported) {
+  model->vendor = host.vendor;  // KVM cannot make another maker's processor; vendor= may say otherwise
+  model->model_id = named.model_id;
+  model->level = named.level;
+  model->xlevel = named.xlevel;
+  model->caches = &named.caches;
+  FeatureSet& f = model->features;
+  f = FeaturesOf(named);
+  f[k1Edx] &= ~uint64_t{Bit(kEdxAcpi)};
+  f[k1Ecx] &= ~uint64_t{Bit(kEcxMonitor)};
+  f[k80000001Ecx] &= ~uint64_t{Bit(kExtEcxSvm)};
+  // Defaults, not demands: a KVM without one of them is no reason for a warning.
+  f[k1Ecx] |= Bit(kEcxHypervisor) | (supported[k1Ecx] & Bit(kEcxX2apic));
+  f[kKvm] |= supported[kKvm] & (kKvmDefaults | Bit(kKvmExtendedDestinations));
+  return {named.family, named.model, named.stepping};
+}
+
+tl::unexpected<Error> UnknownModel(std::string_view name) {
+  std::vector<std::string_view> known = {"host", "max", "base"};
+  for (const NamedModel& model : NamedModels()) {
+    for (const std::string_view one : {model.name, model.alias, UnversionedName(model)}) {
+      if (!one.empty()) {
+        known.push_back(one);
+      }
     }
-  };
-  if (model->features.Has(k7Edx, k7EdxArchCapabilities)) {
-    add(msr::kArchCapabilities, model->features[kArchCapabilities]);
   }
-  if (model->features.Has(k7Edx, k7EdxCoreCapability)) {
-    add(msr::kCoreCapability, model->features[kCoreCapability]);
+  return Fail(Errc::kNotFound, "no CPU model '{}'{}; -cpu help lists them", name, DidYouMean(name, known));
+}
+
+Result<Signature> Describe(CpuModel* model, const HostCpu& host, const FeatureSet& supported, bool of_host) {
+  if (of_host) {
+    return DescribeHost(model, host, supported);
   }
-  if (model->features.Has(k1Ecx, kEcxPdcm)) {
-    add(msr::kPerfCapabilities, model->features[kPerfCapabilities]);
-  }
-  constexpr uint64_t kIntelRevision = 0x100000000;
-  constexpr uint64_t kAmdRevision = 0x01000065;
-  uint64_t revision = model->is_amd() ? kAmdRevision : kIntelRevision;
-  if (of_host && knows(msr::kMicrocodeRevision)) {
-    revision = host.feature_msrs.at(msr::kMicrocodeRevision);
-  }
-  add(msr::kMicrocodeRevision, model->options.ucode_rev.value_or(revision));
-  if (!model->features.Has(k1Ecx, kEcxVmx)) {
-    return;
-  }
-  for (const FeatureWord word : {kVmxProcbased, kVmxSecondary, kVmxPinbased, kVmxExit, kVmxEntry, kVmxMisc,
-                                 kVmxEptVpid, kVmxBasic, kVmxVmfunc}) {
-    const FeatureWordInfo& info = InfoOf(word);
-    if (request.off[word] != 0 && knows(info.msr)) {
-      const uint64_t off = info.upper_half ? request.off[word] << 32 : request.off[word];
-      add(info.msr, host.feature_msrs.at(info.msr) & ~off);
+  for (const auto& [name, given] :
+       {std::pair("migratable", model->options.migratable.has_value()),
+        std::pair("host-cache-info", model->options.host_cache_info.has_value())}) {
+    if (given) {
+      return Fail(Errc::kInvalidArgument, "'{}' is a property of the models host and max only", name);
     }
   }
+  if (model->name == "base") {
+    model->xlevel = 0;
+    return Signature{};
+  }
+  const NamedModel* named = FindNamedModel(model->name);
+  if (named == nullptr) {
+    return UnknownModel(model->name);
+  }
+  return DescribeNamed(model, *named, host, supported);
+}
+
+Result<> ApplyCaches(CpuModel* model) {
+  if (model->options.legacy_cache.value_or(false)) {
+    model->caches = &kCommonCaches;
+  } else if (model->options.legacy_cache && model->caches == &kCommonCaches) {
+    return Fail(Errc::kInvalidArgument, "CPU model '{}' doesn't support legacy-cache=off", model->name);
+  }
+  return {};
 }
 
 }  // namespace
@@ -234,98 +281,40 @@ Result<CpuModel> ResolveCpuModel(const CpuRequest& request, const HostCpu& host)
   CpuModel model;
   model.name = request.model;
   model.options = request.options;
-  model.vendor = host.vendor;  // KVM cannot make another maker's processor; vendor= may say otherwise
+  const CpuOptions& options = model.options;
   const FeatureSet supported = SupportedFeatures(host);
   const bool of_host = request.model == "host" || request.model == "max";
-  unsigned family = host.family, number = host.model, stepping = host.stepping;
-  if (of_host) {
-    model.model_id = host.model_id;
-    model.features = HostFeatures(supported, request.options.migratable);
-    const kvm_cpuid_entry2* basic = FindCpuid(host.supported, 0);
-    const kvm_cpuid_entry2* extended = FindCpuid(host.supported, 0x80000000);
-    model.level = basic != nullptr ? basic->eax : 0;
-    model.xlevel = extended != nullptr ? extended->eax : 0x80000000;
-    model.options.pmu = request.options.pmu.value_or(true);
-  } else {
-    const auto named = std::find_if(std::begin(kNamedModels), std::end(kNamedModels),
-                                    [&](const NamedModel& known) { return known.name == request.model; });
-    if (named == std::end(kNamedModels)) {
-      const std::string_view known[] = {"host", "max", "qemu64"};
-      return Fail(Errc::kNotFound,
-                  "no CPU model '{}'{}; nandu has host, max and qemu64, each with +FEATURE and -FEATURE",
-                  request.model, DidYouMean(request.model, known));
-    }
-    model.model_id = named->model_id;
-    family = named->family;
-    number = named->model;
-    stepping = named->stepping;
-    model.level = named->level;
-    model.xlevel = named->xlevel;
-    for (const auto& [word, bits] : named->features) {
-      model.features[word] = bits;
-    }
-    // Defaults, not demands: a KVM without one of them is no reason for a warning.
-    model.features[k1Ecx] |= supported[k1Ecx] & Bit(kEcxX2apic);
-    model.features[kKvm] |= supported[kKvm] & kKvmDefaults;
-  }
-  model.features[k1Ecx] |= Bit(kEcxHypervisor);
-  model.vendor = request.options.vendor.value_or(model.vendor);
-  model.model_id = request.options.model_id.value_or(model.model_id);
+  const Signature signature = TRY(Describe(&model, host, supported, of_host));
+  model.vendor = options.vendor.value_or(model.vendor);
+  model.model_id = options.model_id.value_or(model.model_id);
   model.version =
-      EncodeVersion(request.options.family.value_or(family), request.options.model.value_or(number),
-                    request.options.stepping.value_or(stepping));
+      EncodeVersion(options.family.value_or(signature.family), options.model.value_or(signature.model),
+                    options.stepping.value_or(signature.stepping));
+  TRY(ApplyCaches(&model));
+  TRY(CheckHyperV(options.hyperv, host.hyperv));
   for (size_t i = 0; i < kFeatureWords; ++i) {
     const auto word = static_cast<FeatureWord>(i);
     model.features[word] = (model.features[word] | request.on[word]) & ~request.off[word];
   }
-  DropDependents(&model);
+  Reduce(&model);
   WarnOfLost(&model, request);
+  ApplyLevels(&model);  // those of the model: the same on a host that lacks some of it
   TRY(FilterFeatures(&model, supported));
-  DropDependents(&model);
+  Reduce(&model);
   if (model.is_amd()) {
     model.features[k80000001Edx] &= ~uint64_t{kAmdAliases};
     model.features[k80000001Edx] |= model.features[k1Edx] & kAmdAliases;
   }
-  ApplyLevels(&model);
-  ApplyPhysBits(&model, host, of_host);
-  CollectMsrs(&model, host, request, of_host);
-  if (request.options.tsc_frequency_hz) {
-    model.tsc_khz = static_cast<uint32_t>(*request.options.tsc_frequency_hz / 1000);
-  }
-  constexpr uint64_t kMcgCap = 1U << 8 | 1U << 24 | 10;  // MCG_CTL, software recovery, ten banks
-  constexpr uint64_t kMcgBanks = 0xff;
-  if (host.mcg_cap && model.features.Has(k1Edx, kEdxMce) && model.features.Has(k1Edx, kEdxMca)) {
-    model.mcg_cap = kMcgCap & (*host.mcg_cap | kMcgBanks);
+  TRY(ApplyPhysBits(&model, host, of_host));
+  CollectMsrs(&model, host, of_host);
+  if (options.tsc_frequency_hz) {
+    model.tsc_khz = static_cast<uint32_t>(*options.tsc_frequency_hz / 1000);
+  } else if (model.features.Has(k80000007Edx, k80000007InvariantTsc)) {
+    // With a frequency of its own the guest may go to any host that can scale to it.
+    model.migration_blocker =
+        "the guest's TSC is invariant (invtsc=on) and ticks as this host's; give tsc-frequency";
   }
   return model;
-}
-
-std::string CpuHelp() {
-  std::string text = "Available CPUs:\n";
-  text += Format("x86 {:<20}  {}\n", "qemu64", kNamedModels[0].model_id);
-  text += Format("x86 {:<20}  {}\n", "host", "processor with all supported host features");
-  text += Format("x86 {:<20}  {}\n", "max",
-                 "Enables all features supported by the accelerator in the current host");
-  text += "\nRecognized CPUID flags:\n";
-  std::string line = " ";
-  std::string_view last;
-  constexpr size_t kWidth = 75;
-  for (const Feature& feature : AllFeatures()) {
-    if (feature.name == last) {
-      continue;
-    }
-    last = feature.name;
-    if (line.size() + 1 + feature.name.size() > kWidth) {
-      text += line + "\n";
-      line = " ";
-    }
-    line += Format(" {}", feature.name);
-  }
-  text += line + "\n\nOther properties:\n ";
-  for (const std::string_view name : CpuPropertyNames()) {
-    text += Format(" {}", name);
-  }
-  return text + "\n";
 }
 
 }  // namespace nandu

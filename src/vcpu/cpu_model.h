@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "vcpu/cpu_caches.h"
 #include "vcpu/cpu_features.h"
 #include "vcpu/cpu_options.h"
 #include "vcpu/host_cpu.h"
@@ -26,18 +27,20 @@ struct CpuModel {
   uint32_t xlevel2 = 0;
   uint32_t level_func7 = 0;
   FeatureSet features;
+  const CpuCaches* caches = &kCommonCaches;  // a table's: lives for ever
   unsigned phys_bits = 40;
   uint32_t tsc_khz = 0;        // 0: the host's
   std::vector<MsrState> msrs;  // feature registers as this model has them
   std::optional<uint64_t> mcg_cap;
-  CpuOptions options;
-  std::vector<std::string> warnings;  // what the host lacks
+  CpuOptions options;                 // as asked for, and the defaults of this model
+  std::vector<std::string> warnings;  // what the host lacks, a line each
+  std::string migration_blocker;      // why a guest with it cannot travel; empty: it can
 
   bool is_intel() const { return vendor == "GenuineIntel"; }
   bool is_amd() const { return vendor == "AuthenticAMD"; }
 };
 
-// Fails on an unknown model, on values out of range, and with enforce=on on what the host lacks.
+// Fails on an unknown model, on properties it does not have, and with enforce=on on what the host lacks.
 Result<CpuModel> ResolveCpuModel(const CpuRequest& request, const HostCpu& host);
 
 // The text of -cpu help.

@@ -5,6 +5,7 @@
 
 #include "base/nearest.h"
 #include "base/number_text.h"
+#include "vcpu/hyperv_options.h"
 
 namespace nandu {
 namespace {
@@ -14,16 +15,10 @@ struct Switch {
   bool CpuOptions::*member;
 };
 constexpr Switch kSwitches[] = {
-    {"check", &CpuOptions::check},
-    {"cpuid-0xb", &CpuOptions::cpuid_0xb},
-    {"enforce", &CpuOptions::enforce},
-    {"full-cpuid-auto-level", &CpuOptions::full_cpuid_auto_level},
-    {"host-cache-info", &CpuOptions::host_cache_info},
-    {"kvm", &CpuOptions::kvm},
-    {"kvm-pv-enforce-cpuid", &CpuOptions::kvm_pv_enforce_cpuid},
-    {"l3-cache", &CpuOptions::l3_cache},
-    {"migratable", &CpuOptions::migratable},
-    {"vmware-cpuid-freq", &CpuOptions::vmware_cpuid_freq},
+    {"check", &CpuOptions::check},       {"cpuid-0xb", &CpuOptions::cpuid_0xb},
+    {"enforce", &CpuOptions::enforce},   {"full-cpuid-auto-level", &CpuOptions::full_cpuid_auto_level},
+    {"kvm", &CpuOptions::kvm},           {"kvm-pv-enforce-cpuid", &CpuOptions::kvm_pv_enforce_cpuid},
+    {"l3-cache", &CpuOptions::l3_cache}, {"vmware-cpuid-freq", &CpuOptions::vmware_cpuid_freq},
 };
 
 struct OptionalSwitch {
@@ -31,8 +26,31 @@ struct OptionalSwitch {
   std::optional<bool> CpuOptions::*member;
 };
 constexpr OptionalSwitch kOptionalSwitches[] = {
+    {"host-cache-info", &CpuOptions::host_cache_info},
     {"host-phys-bits", &CpuOptions::host_phys_bits},
+    {"legacy-cache", &CpuOptions::legacy_cache},
+    {"migratable", &CpuOptions::migratable},
     {"pmu", &CpuOptions::pmu},
+};
+
+// Switches of QEMU that nandu has one position of.
+struct Fixed {
+  std::string_view name;
+  bool value;
+  std::string_view why;
+};
+constexpr std::string_view kOldMachines = "nandu has no machine of before QEMU 7.2";
+constexpr Fixed kFixed[] = {
+    {"fill-mtrr-mask", true, kOldMachines},
+    {"kvm-no-smi-migration", false, kOldMachines},
+    {"lmce", false, "nandu delivers no local machine checks"},
+    {"start-powered-off", false, "vCPUs of this board wait for their start-up interrupt instead"},
+    {"tcg-cpuid", true, "it is about TCG, which nandu does not have"},
+    {"x-force-features", false, "KVM takes no features it does not have"},
+    {"x-hv-synic-kvm-only", false, "it would hide from guests what KVM serves them"},
+    {"x-intel-pt-auto-level", true, kOldMachines},
+    {"x-migrate-smi-count", true, kOldMachines},
+    {"x-vendor-cpuid-only", true, kOldMachines},
 };
 
 struct Number {
@@ -48,6 +66,7 @@ constexpr Number kNumbers[] = {
     {"level-func7", &CpuOptions::level_func7, kAny},
     {"min-level", &CpuOptions::min_level, kAny},
     {"min-xlevel", &CpuOptions::min_xlevel, kAny},
+    {"min-xlevel2", &CpuOptions::min_xlevel2, kAny},
     {"model", &CpuOptions::model, 0xff},
     {"phys-bits", &CpuOptions::phys_bits, 52},
     {"stepping", &CpuOptions::stepping, 0xf},
@@ -123,55 +142,78 @@ Result<> SetText(CpuOptions* options, std::string_view name, std::string_view va
   return {};
 }
 
-Result<> SetProperty(CpuRequest* request, std::string_view name, std::string_view value) {
-  CpuOptions& options = request->options;
-  if (std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts)) {
-    return SetText(&options, name, value);
+// Whether there is a switch or number of that name.
+Result<bool> SetSwitch(CpuOptions* options, std::string_view name, std::string_view value) {
+  const auto read = [&]() -> Result<bool> {
+    const std::optional<bool> on = ParseSwitch(value);
+    if (!on) {
+      return Fail(Errc::kInvalidArgument, "'{}={}': it is on or off", name, value);
+    }
+    return *on;
+  };
+  for (const Switch& known : kSwitches) {
+    if (known.name == name) {
+      options->*known.member = TRY(read());
+      return true;
+    }
   }
+  for (const OptionalSwitch& known : kOptionalSwitches) {
+    if (known.name == name) {
+      options->*known.member = TRY(read());
+      return true;
+    }
+  }
+  for (const Fixed& known : kFixed) {
+    if (known.name == name) {
+      const bool on = TRY(read());
+      if (on != known.value) {
+        return Fail(Errc::kUnsupported, "'{}={}': {}", name, value, known.why);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+Result<bool> SetNumber(CpuOptions* options, std::string_view name, std::string_view value) {
   for (const Number& number : kNumbers) {
     if (number.name == name) {
       const std::optional<uint64_t> parsed = ParseSize(value);
       if (!parsed || *parsed > number.max) {
         return Fail(Errc::kInvalidArgument, "'{}={}' is out of range: 0 to {}", name, value, number.max);
       }
-      options.*number.member = static_cast<uint32_t>(*parsed);
-      return {};
+      options->*number.member = static_cast<uint32_t>(*parsed);
+      return true;
     }
   }
-  const std::optional<bool> on = ParseSwitch(value);
-  const auto must_be_switch = [&] {
-    return Fail(Errc::kInvalidArgument, "'{}={}': it is on or off", name, value);
-  };
-  for (const Switch& known : kSwitches) {
-    if (known.name == name) {
-      if (!on) {
-        return must_be_switch();
-      }
-      options.*known.member = *on;
-      return {};
-    }
+  return false;
+}
+
+Result<> SetProperty(CpuRequest* request, std::string_view name, std::string_view value) {
+  CpuOptions& options = request->options;
+  if (std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts)) {
+    return SetText(&options, name, value);
   }
-  for (const OptionalSwitch& known : kOptionalSwitches) {
-    if (known.name == name) {
-      if (!on) {
-        return must_be_switch();
-      }
-      options.*known.member = on;
-      return {};
-    }
+  bool known = TRY(SetNumber(&options, name, value));
+  if (!known) {
+    known = TRY(SetSwitch(&options, name, value));
   }
-  const std::vector<Feature> features = FindFeatures(name);
-  if (!features.empty()) {
-    if (!on) {
-      return must_be_switch();
-    }
-    SetFeature(request, features, *on);
+  if (!known) {
+    known = TRY(SetHyperV(&options.hyperv, name, value));
+  }
+  if (known) {
     return {};
   }
-  if (name.starts_with("hv-")) {
-    return Fail(Errc::kUnsupported, "'{}': nandu shows its guests no Hyper-V interface; leave it out", name);
+  const std::vector<Feature> features = FindFeatures(name);
+  if (features.empty()) {
+    return Fail(Errc::kInvalidArgument, "unknown CPU property '{}'{}", name, DidYouMeanWord(name));
   }
-  return Fail(Errc::kInvalidArgument, "unknown CPU property '{}'{}", name, DidYouMeanWord(name));
+  const std::optional<bool> on = ParseSwitch(value);
+  if (!on) {
+    return Fail(Errc::kInvalidArgument, "'{}={}': it is on or off", name, value);
+  }
+  SetFeature(request, features, *on);
+  return {};
 }
 
 }  // namespace
@@ -186,6 +228,9 @@ std::vector<std::string_view> CpuPropertyNames() {
   }
   for (const Number& known : kNumbers) {
     names.push_back(known.name);
+  }
+  for (const std::string_view name : HyperVPropertyNames()) {
+    names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -219,7 +264,8 @@ Result<CpuRequest> ParseCpu(std::string_view text) {
     SetFeature(&request, features, on);
   }
   if (request.model.empty()) {
-    return Fail(Errc::kInvalidArgument, "-cpu needs a model: host, max or qemu64");
+    return Fail(Errc::kInvalidArgument,
+                "-cpu needs a model: host, max, qemu64 or another one that -cpu help lists");
   }
   if (request.options.phys_bits && *request.options.phys_bits != 0 &&
       *request.options.phys_bits < kMinPhysBits) {

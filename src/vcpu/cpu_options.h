@@ -9,21 +9,23 @@
 
 #include "base/result.h"
 #include "vcpu/cpu_features.h"
+#include "vcpu/hyperv.h"
 
 namespace nandu {
 
 struct CpuOptions {
-  bool check = true;       // warn of features the host lacks
-  bool enforce = false;    // fail instead
-  bool kvm = true;         // show KVM's signature and features
-  bool migratable = true;  // host, max: only what may travel
+  bool check = true;     // warn of features the host lacks
+  bool enforce = false;  // fail instead
+  bool kvm = true;       // show KVM's signature and features
   bool l3_cache = true;
-  bool host_cache_info = false;   // caches as the host has them
   bool cpuid_0xb = true;          // extended topology leaf
   bool vmware_cpuid_freq = true;  // frequencies in leaf 0x40000010, with an invariant TSC
   bool full_cpuid_auto_level = true;
-  bool kvm_pv_enforce_cpuid = false;  // KVM refuses its own features where CPUID does not show them
-  std::optional<bool> pmu;            // unset: on for host and max
+  bool kvm_pv_enforce_cpuid = false;    // KVM refuses its own features where CPUID does not show them
+  std::optional<bool> migratable;       // host, max: only what may travel; unset: on
+  std::optional<bool> host_cache_info;  // host, max: caches as the host has them; unset: off
+  std::optional<bool> legacy_cache;     // caches as QEMU's models have; unset: unless the model has its own
+  std::optional<bool> pmu;              // unset: on for host and max
   std::optional<bool> host_phys_bits;
   std::optional<uint32_t> host_phys_bits_limit;
   std::optional<uint32_t> phys_bits;
@@ -38,8 +40,10 @@ struct CpuOptions {
   std::optional<uint32_t> level_func7;
   std::optional<uint32_t> min_level;
   std::optional<uint32_t> min_xlevel;
+  std::optional<uint32_t> min_xlevel2;
   std::optional<uint64_t> tsc_frequency_hz;
   std::optional<uint64_t> ucode_rev;
+  HyperVOptions hyperv;
 };
 
 struct CpuRequest {

@@ -11,35 +11,9 @@ namespace nandu {
 namespace {
 
 using enum FeatureWord;
-using Registers = std::array<uint32_t, 4>;  // EAX, EBX, ECX, EDX
+using Registers = CpuidRegisters;
 
 constexpr uint32_t kSignificantIndex = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
-
-// One cache as CPUID.4 and CPUID.8000001DH tell it.
-struct Cache {
-  uint32_t type;  // 1 data, 2 instructions, 3 both
-  uint32_t level;
-  uint32_t ways;
-  uint32_t sets;
-  bool self_initializing;
-  uint32_t edx;  // 1: no write-back of lower levels, 2: inclusive, 4: complex indexing
-};
-constexpr uint32_t kLineBytes = 64;
-constexpr uint32_t kNoSharedWriteBack = 1, kInclusive = 2, kComplex = 4;
-// The caches every QEMU guest sees unless it is shown the host's.
-constexpr Cache kL1Data = {1, 1, 8, 64, true, kNoSharedWriteBack};      // 32 KiB
-constexpr Cache kL1Code = {2, 1, 8, 64, true, kNoSharedWriteBack};      // 32 KiB
-constexpr Cache kL2 = {3, 2, 16, 4096, true, kNoSharedWriteBack};       // 4 MiB
-constexpr Cache kL3 = {3, 3, 16, 16384, true, kInclusive | kComplex};   // 16 MiB
-constexpr Cache kAmdL1Data = {1, 1, 2, 512, true, kNoSharedWriteBack};  // 64 KiB
-constexpr Cache kAmdL1Code = {2, 1, 2, 512, true, kNoSharedWriteBack};  // 64 KiB
-constexpr Cache kAmdL2 = {3, 2, 16, 512, false, 0};                     // 512 KiB
-
-// `sharing`: logical processors that share it, less one.
-Registers Encode(const Cache& cache, uint32_t sharing) {
-  return {cache.type | cache.level << 5 | (cache.self_initializing ? 1U << 8 : 0U) | sharing << 14,
-          (kLineBytes - 1) | (cache.ways - 1) << 22, cache.sets - 1, cache.edx};
-}
 
 class Builder {
  public:
@@ -53,8 +27,9 @@ class Builder {
         level_(LevelFor(model, topology)) {}
 
   std::vector<kvm_cpuid_entry2> Build(uint32_t tsc_khz) {
+    entries_ = HyperVCpuid(model_.options.hyperv, host_.hyperv);
     if (model_.options.kvm) {
-      Hypervisor(tsc_khz);
+      Kvm(tsc_khz);
     }
     Basic();
     Extended();
@@ -76,6 +51,10 @@ class Builder {
       entries_.push_back({function, index, flags, r[0], r[1], r[2], r[3], {}});
     }
   }
+  // There are KVMs that answer a leaf they are not told of with the host's.
+  void AddAlways(uint32_t function, uint32_t index, const Registers& r) {
+    entries_.push_back({function, index, kSignificantIndex, r[0], r[1], r[2], r[3], {}});
+  }
   Registers Vendor(uint32_t level) const {
     std::array<char, 12> text{};
     std::copy_n(model_.vendor.begin(), std::min(text.size(), model_.vendor.size()), text.begin());
@@ -94,17 +73,21 @@ class Builder {
   }
   bool Has(FeatureWord word, unsigned bit) const { return model_.features.Has(word, bit); }
 
-  void Hypervisor(uint32_t tsc_khz) {
-    constexpr uint32_t kSignature = 0x40000000, kFeatures = 0x40000001, kFrequencies = 0x40000010;
-    const bool invariant_tsc = Has(k80000007Edx, 8);
-    const bool frequencies = model_.options.vmware_cpuid_freq && invariant_tsc && tsc_khz != 0;
-    Registers signature{frequencies ? kFrequencies : kFeatures, 0, 0, 0};
+  // KVM's own leaves; behind Hyper-V's, where those are.
+  void Kvm(uint32_t tsc_khz) {
+    constexpr uint32_t kBase = 0x40000000, kBehindHyperV = 0x40000100, kFeatures = 1, kFrequencies = 0x10;
+    const bool first = !model_.options.hyperv.shown();
+    const uint32_t base = first ? kBase : kBehindHyperV;
+    // VMware's leaf, which guests look for at its place only.
+    const bool known_tsc = Has(k80000007Edx, 8) || model_.options.tsc_frequency_hz.has_value();
+    const bool frequencies = model_.options.vmware_cpuid_freq && first && known_tsc && tsc_khz != 0;
+    Registers signature{base | (frequencies ? kFrequencies : kFeatures), 0, 0, 0};
     std::memcpy(&signature[1], "KVMKVMKVM\0\0\0", 12);
-    Add(kSignature, 0, signature);
-    Add(kFeatures, 0, {model_.features.Low(kKvm), 0, 0, model_.features.Low(kKvmHints)});
+    Add(base, 0, signature);
+    Add(base | kFeatures, 0, {model_.features.Low(kKvm), 0, 0, model_.features.Low(kKvmHints)});
     if (frequencies) {
       constexpr uint32_t kApicKhz = 1'000'000;  // KVM's APIC timer
-      Add(kFrequencies, 0, {tsc_khz, kApicKhz, 0, 0});
+      Add(base | kFrequencies, 0, {tsc_khz, kApicKhz, 0, 0});
     }
   }
 
@@ -113,8 +96,8 @@ class Builder {
     for (uint32_t function = 1; function <= std::min<uint32_t>(level_, 0x1f); ++function) {
       switch (function) {
         case 1: Version(); break;
-        case 2: CacheDescriptors(); break;
-        case 4: CacheParameters(); break;
+        case 2: DescriptorLeaf(); break;
+        case 4: CacheLeaf(); break;
         case 5: Add(5, 0, {0, 0, 3, 0}); break;  // MWAIT: extensions known, interrupts break it
         case 6: Add(6, 0, {model_.features.Low(k6Eax), 0, 0, 0}); break;
         case 7: StructuredFeatures(); break;
@@ -154,33 +137,35 @@ class Builder {
     Add(1, 0, {model_.version, ebx, model_.features.Low(k1Ecx), edx});
   }
 
-  void CacheDescriptors() {
-    if (model_.options.host_cache_info) {
+  bool host_caches() const { return model_.options.host_cache_info.value_or(false); }
+
+  void DescriptorLeaf() {
+    if (host_caches()) {
       CopyCaches(2);
     } else if (!model_.is_amd()) {
-      // SDM table 3-12: 2 MiB 8-way L2, 32 KiB 8-way L1 of each kind, 16 MiB 16-way L3.
-      Add(2, 0, {1, 0, model_.options.l3_cache ? 0x4dU : 0U, 0x002c307d});
+      Add(2, 0, CacheDescriptors(*model_.caches, model_.options.l3_cache));
     }
   }
 
-  void CacheParameters() {
-    if (model_.options.host_cache_info) {
+  void CacheLeaf() {
+    if (host_caches()) {
       CopyCaches(4);
       return;
     }
     if (model_.is_amd()) {
       return;
     }
-    const uint32_t cores = (topology_.cores - 1) << 26;
-    const auto add = [&](uint32_t index, Registers r) {
-      r[0] |= cores;
+    const CacheSet& caches = model_.caches->intel;
+    const auto add = [&](uint32_t index, const CpuCache& cache, uint32_t sharing) {
+      Registers r = CacheParameters(cache, sharing);
+      r[0] |= (topology_.cores - 1) << 26;
       Add(4, kSignificantIndex, r, index);
     };
-    add(0, Encode(kL1Data, 0));
-    add(1, Encode(kL1Code, 0));
-    add(2, Encode(kL2, topology_.threads - 1));
+    add(0, caches.l1_data, 0);
+    add(1, caches.l1_code, 0);
+    add(2, caches.l2, topology_.threads - 1);
     if (model_.options.l3_cache) {
-      add(3, Encode(kL3, (1U << topology_.DieShift()) - 1));
+      add(3, caches.l3, (1U << topology_.DieShift()) - 1);
     }
   }
 
@@ -200,11 +185,11 @@ class Builder {
   }
 
   void StructuredFeatures() {
-    Add(7, kSignificantIndex,
-        {model_.level_func7, model_.features.Low(k7Ebx), model_.features.Low(k7Ecx),
-         model_.features.Low(k7Edx)});
+    AddAlways(7, 0,
+              {model_.level_func7, model_.features.Low(k7Ebx), model_.features.Low(k7Ecx),
+               model_.features.Low(k7Edx)});
     if (model_.level_func7 >= 1) {
-      Add(7, kSignificantIndex, {model_.features.Low(k71Eax), 0, 0, 0}, 1);
+      AddAlways(7, 1, {model_.features.Low(k71Eax), 0, 0, 0});
     }
   }
 
@@ -288,6 +273,9 @@ class Builder {
   }
 
   void Extended() {
+    if (model_.xlevel < 0x80000000) {
+      return;
+    }
     Add(0x80000000, 0, Vendor(model_.xlevel));
     for (uint32_t function = 0x80000001; function <= std::min(model_.xlevel, 0x8000001eU); ++function) {
       switch (function) {
@@ -303,19 +291,7 @@ class Builder {
         case 0x80000003:
         case 0x80000004: BrandString(function); break;
         case 0x80000005:
-          if (model_.options.host_cache_info) {
-            CopyCaches(function);
-          } else {
-            Add(function, 0, {0x01ff01ff, 0x01ff01ff, 0x40020140, 0x40020140});
-          }
-          break;
-        case 0x80000006:
-          if (model_.options.host_cache_info) {
-            CopyCaches(function);
-          } else {
-            Add(function, 0, {0, 0x42004200, 0x02008140, model_.options.l3_cache ? 0x00808140U : 0U});
-          }
-          break;
+        case 0x80000006: OldAmdCaches(function); break;
         case 0x80000007: Add(function, 0, {0, 0, 0, model_.features.Low(k80000007Edx)}); break;
         case 0x80000008: AddressSizes(); break;
         case 0x8000000a:
@@ -327,6 +303,16 @@ class Builder {
         case 0x8000001e: AmdTopology(); break;
         default: break;
       }
+    }
+  }
+
+  void OldAmdCaches(uint32_t function) {
+    if (host_caches()) {
+      CopyCaches(function);
+    } else {
+      Add(function, 0,
+          function == 0x80000005 ? AmdL1Caches(*model_.caches)
+                                 : AmdL2Caches(*model_.caches, model_.options.l3_cache));
     }
   }
 
@@ -355,15 +341,16 @@ class Builder {
     if (!Has(k80000001Ecx, kTopoext)) {
       return;
     }
-    if (model_.options.host_cache_info) {
+    if (host_caches()) {
       CopyCaches(0x8000001d);
       return;
     }
+    const CacheSet& caches = model_.caches->amd;
     const uint32_t of_core = topology_.threads - 1;
-    Add(0x8000001d, kSignificantIndex, Encode(kAmdL1Data, of_core), 0);
-    Add(0x8000001d, kSignificantIndex, Encode(kAmdL1Code, of_core), 1);
-    Add(0x8000001d, kSignificantIndex, Encode(kAmdL2, of_core), 2);
-    Add(0x8000001d, kSignificantIndex, Encode(kL3, threads_per_die_ - 1), 3);
+    Add(0x8000001d, kSignificantIndex, CacheParameters(caches.l1_data, of_core), 0);
+    Add(0x8000001d, kSignificantIndex, CacheParameters(caches.l1_code, of_core), 1);
+    Add(0x8000001d, kSignificantIndex, CacheParameters(caches.l2, of_core), 2);
+    Add(0x8000001d, kSignificantIndex, CacheParameters(caches.l3, threads_per_die_ - 1), 3);
   }
 
   void AmdTopology() {

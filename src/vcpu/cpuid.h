@@ -11,7 +11,7 @@
 
 namespace nandu {
 
-// For KVM_SET_CPUID2. `tsc_khz`: the guest's, for leaf 0x40000010; 0 leaves it out.
+// For KVM_SET_CPUID2. `tsc_khz`: the guest's, for KVM's leaf of frequencies; 0 leaves it out.
 std::vector<kvm_cpuid_entry2> BuildCpuid(const CpuModel& model, const CpuTopology& topology,
                                          const HostCpu& host, unsigned index, uint32_t tsc_khz = 0);
 

@@ -20,6 +20,7 @@ constexpr uint32_t kEdxMce = 1U << 7, kEdxMtrr = 1U << 12, kEdxMca = 1U << 14, k
 constexpr uint32_t kEcxTscDeadline = 1U << 24, kEcxHypervisor = 1U << 31;
 constexpr uint32_t kEcxTopoext = 1U << 22;
 constexpr uint32_t k6Arat = 1U << 2;
+constexpr uint32_t kKvmExtendedDestinations = 1U << 15;
 
 std::array<uint32_t, 4> Cpuid(uint32_t function, uint32_t index = 0) {
   std::array<uint32_t, 4> r{};
@@ -85,6 +86,7 @@ HostCpu QueryHostCpu(const Kvm& kvm) {
   host.phys_bits = xlevel >= 0x80000008 ? Cpuid(0x80000008)[0] & 0xff : 36;
   host.caches = ReadCaches(first[0], xlevel);
   host.supported = kvm.SupportedCpuid();
+  host.hyperv = kvm.SupportedHyperVCpuid();
   for (uint32_t index :
        {msr::kMicrocodeRevision, msr::kCoreCapability, msr::kArchCapabilities, msr::kPerfCapabilities}) {
     if (const std::optional<uint64_t> value = kvm.FeatureMsr(index)) {
@@ -115,7 +117,8 @@ FeatureSet SupportedFeatures(const HostCpu& host) {
     if (info.msr != 0) {
       const auto value = host.feature_msrs.find(info.msr);
       if (value != host.feature_msrs.end()) {
-        features[word] = info.upper_half ? value->second >> 32 : value->second;
+        // Of a pair of masks: what may be 1 and need not be.
+        features[word] = info.upper_half ? value->second >> 32 & ~value->second : value->second;
       }
     } else if (const kvm_cpuid_entry2* entry = FindCpuid(host.supported, info.function, info.index)) {
       const uint32_t registers[] = {entry->eax, entry->ebx, entry->ecx, entry->edx};
@@ -129,6 +132,8 @@ FeatureSet SupportedFeatures(const HostCpu& host) {
   features[FeatureWord::k80000001Edx] |= features[FeatureWord::k1Edx] & kAmdAliases;
   features[FeatureWord::k80000001Ecx] |= kEcxTopoext;  // describes the topology only
   features[FeatureWord::kKvmHints] |= 1;               // a hint of ours, not of KVM's
+  features[FeatureWord::kKvm] &= ~uint64_t{kKvmExtendedDestinations};
+  features[FeatureWord::kKvm] |= host.extended_destinations ? kKvmExtendedDestinations : 0U;
   return features;
 }
 

@@ -27,8 +27,11 @@ struct HostCpu {
   std::vector<kvm_cpuid_entry2> supported;    // KVM_GET_SUPPORTED_CPUID
   std::map<uint32_t, uint64_t> feature_msrs;  // those KVM tells of
   std::vector<kvm_cpuid_entry2>
-      caches;                       // the processor's own leaves 2, 4, 0x80000005, 0x80000006, 0x8000001d
-  bool tsc_deadline = false;        // KVM has the timer, whatever CPUID says
+      caches;  // the processor's own leaves 2, 4, 0x80000005, 0x80000006, 0x8000001d
+  std::vector<kvm_cpuid_entry2> hyperv;  // KVM_GET_SUPPORTED_HV_CPUID; empty where there is none
+  bool tsc_deadline = false;             // KVM has the timer, whatever CPUID says
+  // Set by whoever makes the VM with a split irqchip: MSIs may name 15 bits of a destination.
+  bool extended_destinations = false;
   std::optional<uint64_t> mcg_cap;  // machine check capabilities KVM supports
 };
 

@@ -42,6 +42,11 @@ Result<> VcpuSet::AddAll(KvmVm& vm, const CpuModel& model, const CpuTopology& to
     config.msrs = model.msrs;
     config.mcg_cap = model.mcg_cap;
     config.enforce_pv_features = model.options.kvm_pv_enforce_cpuid;
+    const HyperVOptions& hyperv = model.options.hyperv;
+    config.enforce_hyperv = hyperv.enforce_cpuid && hyperv.shown();
+    config.synic = hyperv.Has(Enlightenment::kSynic);
+    constexpr unsigned kApic = 9;
+    config.apic_enabled = count > 1 || model.features.Has(FeatureWord::k1Edx, kApic);
     TRY(Add(std::move(kvm), std::move(config)));
   }
   return {};

@@ -33,7 +33,7 @@ TEST(CpuOptions, ReadsEveryKindOfProperty) {
           .value();
   EXPECT_EQ(request.model, "host");
   EXPECT_EQ(request.options.pmu, false);
-  EXPECT_FALSE(request.options.migratable);
+  EXPECT_EQ(request.options.migratable, false);
   EXPECT_EQ(request.options.vendor, "AuthenticAMD");
   EXPECT_EQ(request.options.family, 0x17U);
   EXPECT_EQ(request.options.phys_bits, 42U);
@@ -72,7 +72,7 @@ TEST(CpuOptions, BadValuesAreSentences) {
   EXPECT_THAT(ParseError("host,phys-bits=20"), HasSubstr("out of range: 32 to 52"));
   EXPECT_THAT(ParseError("host,stepping=16"), HasSubstr("out of range: 0 to 15"));
   EXPECT_THAT(ParseError("host,tsc-frequency=fast"), HasSubstr("no frequency"));
-  EXPECT_THAT(ParseError("host,hv-relaxed=on"), HasSubstr("no Hyper-V interface"));
+  EXPECT_THAT(ParseError("host,lmce=on"), HasSubstr("'lmce=on': nandu delivers no local machine checks"));
   EXPECT_THAT(ParseError(",+avx"), HasSubstr("needs a model"));
 }
 
@@ -80,11 +80,83 @@ TEST(CpuModel, UnknownModelNamesTheNearest) {
   EXPECT_THAT(ResolveError("qemu46"), HasSubstr("no CPU model 'qemu46' (did you mean 'qemu64'?)"));
 }
 
+TEST(CpuModel, NamedModelsAreThoseOfTheTableOnAnyHost) {
+  const CpuModel model = ResolveCpuModel(ParseCpu("Haswell-noTSX").value(), GenerousHost()).value();
+  EXPECT_EQ(model.vendor, "GenuineIntel");
+  EXPECT_EQ(model.model_id, "Intel Core Processor (Haswell, no TSX)");
+  EXPECT_EQ(model.version, 0x306c1U);
+  EXPECT_EQ(model.level, 0xdU);
+  EXPECT_EQ(model.xlevel, 0x80000008U);
+  EXPECT_EQ(model.phys_bits, 40U);
+  EXPECT_TRUE(model.features.Has(FeatureWord::k7Ebx, 5));    // avx2
+  EXPECT_FALSE(model.features.Has(FeatureWord::k7Ebx, 11));  // rtm
+  EXPECT_EQ(model.features[FeatureWord::kKvm], 0x100007bU);
+  EXPECT_THAT(model.warnings, IsEmpty());
+}
+
+TEST(CpuModel, GuestsThatAreHypervisorsAskForIt) {
+  const CpuModel plain = ResolveCpuModel(ParseCpu("EPYC").value(), GenerousHost()).value();
+  EXPECT_FALSE(plain.features.Has(FeatureWord::k80000001Ecx, 2));
+  EXPECT_EQ(plain.features[FeatureWord::kSvm], 0U);
+  EXPECT_FALSE(plain.features.Has(FeatureWord::k1Ecx, 3));  // monitor
+  const CpuModel asked = ResolveCpuModel(ParseCpu("EPYC,svm=on,monitor=on").value(), GenerousHost()).value();
+  EXPECT_TRUE(asked.features.Has(FeatureWord::k80000001Ecx, 2));
+  EXPECT_EQ(asked.features[FeatureWord::kSvm], 0x9U);  // nested paging, saved next instruction
+  EXPECT_TRUE(asked.features.Has(FeatureWord::k1Ecx, 3));
+}
+
+TEST(CpuModel, BaseHasNothing) {
+  const CpuModel model = ResolveCpuModel(ParseCpu("base").value(), GenerousHost()).value();
+  EXPECT_EQ(model.features, FeatureSet());
+  EXPECT_EQ(model.vendor, "");
+  EXPECT_EQ(model.level, 0U);
+  EXPECT_EQ(model.xlevel, 0U);
+}
+
+TEST(CpuModel, ExtendedDestinationsComeWithASplitIrqchip) {
+  HostCpu host = GenerousHost();
+  EXPECT_FALSE(ResolveCpuModel(ParseCpu("qemu64").value(), host)->features.Has(FeatureWord::kKvm, 15));
+  host.extended_destinations = true;
+  EXPECT_TRUE(ResolveCpuModel(ParseCpu("qemu64").value(), host)->features.Has(FeatureWord::kKvm, 15));
+  EXPECT_TRUE(ResolveCpuModel(ParseCpu("host").value(), host)->features.Has(FeatureWord::kKvm, 15));
+}
+
+TEST(CpuModel, PropertiesOfTheHostAreNotThoseOfNamedModels) {
+  EXPECT_THAT(ResolveError("Haswell,migratable=on"),
+              HasSubstr("'migratable' is a property of the models host and max"));
+  EXPECT_THAT(ResolveError("EPYC,host-cache-info=off"), HasSubstr("'host-cache-info' is a property"));
+  EXPECT_THAT(ResolveError("Haswell,legacy-cache=off"),
+              HasSubstr("'Haswell' doesn't support legacy-cache=off"));
+}
+
+TEST(CpuModel, AnInvariantTscWithoutAFrequencyTiesTheGuestToItsHost) {
+  EXPECT_THAT(Resolved("host,+invtsc").migration_blocker, HasSubstr("invtsc"));
+  EXPECT_EQ(Resolved("host,+invtsc,tsc-frequency=2.6G").migration_blocker, "");
+  EXPECT_EQ(Resolved("host").migration_blocker, "");
+}
+
+TEST(CpuModel, LevelsFollowTheFeatures) {
+  const auto resolved = [](std::string_view text) {
+    return ResolveCpuModel(ParseCpu(text).value(), GenerousHost()).value();
+  };
+  EXPECT_EQ(resolved("Nehalem,+avx512-bf16").level_func7, 1U);
+  EXPECT_EQ(resolved("Nehalem,+intel-pt").level, 0x14U);
+  EXPECT_EQ(resolved("kvm64,+svm").xlevel, 0x8000000aU);
+  EXPECT_EQ(resolved("Nehalem,+xsave,+xsaveopt,full-cpuid-auto-level=off").level, 0xbU);
+}
+
 TEST(CpuModel, WhatTheHostLacksIsAWarningThatNamesTheBit) {
   const CpuModel model = Resolved("host,+avx");
   EXPECT_FALSE(model.features.Has(FeatureWord::k1Ecx, 28));
   EXPECT_THAT(model.warnings,
               ElementsAre("host doesn't support requested feature: CPUID.01H:ECX.avx [bit 28]"));
+}
+
+TEST(CpuModel, EverythingTheHostLacksIsOneWarning) {
+  EXPECT_THAT(
+      Resolved("host,+avx,+avx2").warnings,
+      ElementsAre(
+          "host doesn't support requested feature: CPUID.01H:ECX.avx [bit 28], CPUID.07H:EBX.avx2 [bit 5]"));
 }
 
 TEST(CpuModel, EnforceMakesItAnError) {
@@ -107,29 +179,22 @@ TEST(CpuModel, HostIsSilentAndNotAnInvariantTscUnlessAsked) {
 
 TEST(CpuModel, FeatureRegistersFollowTheFeatures) {
   const CpuModel host = Resolved("host,-rdctl-no");
-  EXPECT_THAT(host.msrs, ElementsAre(MsrState{msr::kArchCapabilities, 0x16c & 0x1ff},
-                                     MsrState{msr::kMicrocodeRevision, 0x100000000}));
-  EXPECT_THAT(Resolved("qemu64,ucode-rev=0x42").msrs, ElementsAre(MsrState{msr::kMicrocodeRevision, 0x42}));
-}
-
-TEST(CpuModel, VmxSettingsAreTakenFromTheControlsTheyStandIn) {
-  HostCpu host = KnownHost();
-  for (kvm_cpuid_entry2& entry : host.supported) {
-    if (entry.function == 1) {
-      entry.ecx |= 1U << 5;
-    }
-  }
-  host.feature_msrs[0x48b] = uint64_t{0x0000ffff} << 32;
-  const CpuModel model = ResolveCpuModel(ParseCpu("host,-vmx-ept,-arch-capabilities").value(), host).value();
-  EXPECT_THAT(model.msrs, ElementsAre(MsrState{msr::kMicrocodeRevision, 0x100000000},
-                                      MsrState{0x48b, uint64_t{0x0000fffd} << 32}));
+  EXPECT_THAT(host.msrs,
+              ElementsAre(MsrState{msr::kArchCapabilities, 0x16c & 0x1ff},
+                          MsrState{msr::kMicrocodeRevision, 0x100000000}, MsrState{msr::kMiscEnable, 1}));
+  EXPECT_THAT(Resolved("qemu64,ucode-rev=0x42").msrs,
+              ElementsAre(MsrState{msr::kArchCapabilities, 0}, MsrState{msr::kMicrocodeRevision, 0x42},
+                          MsrState{msr::kMiscEnable, 1}));
 }
 
 TEST(CpuModel, MachineCheckBanksAreQemus) { EXPECT_EQ(Resolved("host").mcg_cap, 0x100000aU); }
 
 TEST(CpuModel, HelpListsModelsFeaturesAndProperties) {
   const std::string help = CpuHelp();
-  EXPECT_THAT(help, HasSubstr("x86 host"));
+  EXPECT_THAT(help, HasSubstr("\nx86 Haswell               (alias configured by machine type)\n"));
+  EXPECT_THAT(help, HasSubstr("\nx86 Haswell-noTSX         (alias of Haswell-v2)\n"));
+  EXPECT_THAT(help, HasSubstr("\nx86 Icelake-Server-v5     Intel Xeon Processor (Icelake) [XSAVES]\n"));
+  EXPECT_THAT(help, HasSubstr("\nx86 host  "));
   EXPECT_THAT(help, HasSubstr("Recognized CPUID flags:\n  3dnow 3dnowext"));
   EXPECT_THAT(help, HasSubstr(" migratable "));
 }

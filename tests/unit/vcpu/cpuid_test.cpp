@@ -21,7 +21,10 @@ Leaves Built(std::string_view cpu, const CpuTopology& topology, unsigned index) 
   const Result<CpuModel> model = ResolveCpuModel(request.value(), host);
   Leaves leaves;
   for (const kvm_cpuid_entry2& entry : BuildCpuid(model.value(), topology, host, index, kTscKhz)) {
-    leaves[{entry.function, entry.index}] = {entry.eax, entry.ebx, entry.ecx, entry.edx};
+    const std::array<uint32_t, 4> registers = {entry.eax, entry.ebx, entry.ecx, entry.edx};
+    if (registers != std::array<uint32_t, 4>{}) {  // which KVM answers anyway
+      leaves[{entry.function, entry.index}] = registers;
+    }
   }
   return leaves;
 }
@@ -59,6 +62,55 @@ TEST(Cpuid, AmdThreadsWithoutL3AreQemus) {
   EXPECT_EQ(Built("host,vendor=AuthenticAMD,+topoext,xlevel=0x8000001e,l3-cache=off",
                   {.sockets = 1, .dies = 1, .cores = 2, .threads = 2}, 3),
             Observed(qemu::kAmdThreads));
+}
+
+TEST(Cpuid, ZenModelsHaveTheirOwnCaches) {
+  const CpuTopology topology{.sockets = 1, .dies = 1, .cores = 4, .threads = 2};
+  const Leaves amd = Built("EPYC,vendor=AuthenticAMD", topology, 7);
+  EXPECT_EQ(amd.at({0x80000005, 0}),
+            (std::array<uint32_t, 4>{0x01ff01ff, 0x01ff01ff, 0x20080140, 0x40040140}));
+  EXPECT_EQ(amd.at({0x80000006, 0}), (std::array<uint32_t, 4>{0, 0x42004200, 0x02006140, 0x00408140}));
+  EXPECT_EQ(amd.at({0x8000001d, 1}), (std::array<uint32_t, 4>{0x4122, 0x00c0003f, 0xff, 1}));
+  EXPECT_EQ(amd.at({0x8000001d, 3}), (std::array<uint32_t, 4>{0x1c163, 0x03c0003f, 0x1fff, 6}));
+  EXPECT_FALSE(amd.contains({4, 0}));
+  const Leaves elsewhere = Built("EPYC-Milan", {}, 0);
+  EXPECT_EQ(elsewhere.at({2, 0}), (std::array<uint32_t, 4>{1, 0, 0xff, 0x002c3080}));
+  EXPECT_EQ(elsewhere.at({4, 3}), (std::array<uint32_t, 4>{0x163, 0x03c0003f, 0x7fff, 6}));
+}
+
+TEST(Cpuid, LegacyCachesTakeThePlaceOfAModelsOwn) {
+  EXPECT_EQ(Built("EPYC,legacy-cache=on", {}, 0).at({0x80000005, 0}),
+            (std::array<uint32_t, 4>{0x01ff01ff, 0x01ff01ff, 0x40020140, 0x40020140}));
+}
+
+TEST(Cpuid, ModelsWithoutExtendedLeavesHaveNone) {
+  for (const auto& [leaf, registers] : Built("pentium3", {}, 0)) {
+    EXPECT_TRUE(leaf.first <= 3 || leaf.first >> 16 == 0x4000) << std::hex << leaf.first;
+  }
+}
+
+TEST(Cpuid, ThirtyTwoBitModelsHaveShortAddresses) {
+  EXPECT_EQ(Built("kvm32", {}, 0).at({0x80000008, 0})[0], 36U);
+  EXPECT_EQ(Built("n270", {}, 0).at({0x80000008, 0})[0], 32U);
+}
+
+TEST(Cpuid, AFrequencyAskedForIsShownWithoutInvariantTsc) {
+  const Leaves leaves = Built("qemu64,tsc-frequency=2.6G", {}, 0);
+  EXPECT_EQ(leaves.at({0x40000000, 0})[0], 0x40000010U);
+  EXPECT_EQ(leaves.at({0x40000010, 0}), (std::array<uint32_t, 4>{kTscKhz, 1000000, 0, 0}));
+}
+
+TEST(Cpuid, KvmsLeavesStandBehindHyperVs) {
+  HostCpu host = KnownHost();
+  host.hyperv = KnownHyperV();
+  const CpuModel model =
+      ResolveCpuModel(ParseCpu("qemu64,hv-relaxed,tsc-frequency=2.6G").value(), host).value();
+  const std::vector<kvm_cpuid_entry2> cpuid = BuildCpuid(model, {}, host, 0, kTscKhz);
+  EXPECT_EQ(FindCpuid(cpuid, 0x40000000)->ebx, 0x7263694dU);
+  EXPECT_EQ(FindCpuid(cpuid, 0x40000100)->eax, 0x40000101U);
+  EXPECT_EQ(FindCpuid(cpuid, 0x40000100)->ebx, 0x4b4d564bU);
+  EXPECT_EQ(FindCpuid(cpuid, 0x40000101)->eax, 0x100007bU);
+  EXPECT_EQ(FindCpuid(cpuid, 0x40000110), nullptr);
 }
 
 TEST(Cpuid, HiddenHypervisorAndPhysBitsAreQemus) {
