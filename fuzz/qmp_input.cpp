@@ -30,7 +30,7 @@ void CheckLines(std::string_view written) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace nandu;
-  QmpServer server({}, [] { return int64_t{0}; });
+  QmpServer server({}, [] { return int64_t{0}; }, nullptr);
   server.registry().Bind<FuzzEchoArgs, std::string>(
       "echo", [](const FuzzEchoArgs& args, Reply<std::string> reply) { reply.Return(args.text); });
   const auto chardev = std::make_shared<FakeChardev>();

@@ -76,7 +76,7 @@ Result<int> RunMachine(const MachineConfig& config) {
   }
   const std::unique_ptr<ControlLoop> loop = TRY(ControlLoop::Create());
   const std::unique_ptr<Machine> machine = TRY(Machine::Create(*loop, config));
-  const std::unique_ptr<Monitors> monitors = TRY(Monitors::Create(*machine, config));
+  const std::unique_ptr<Monitors> monitors = TRY(Monitors::Create(*loop, *machine, config));
   const std::unique_ptr<GdbServer> gdb =
       config.gdb.empty() ? nullptr : TRY(GdbServer::Create(*machine, config.gdb));
   constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};

@@ -64,6 +64,19 @@ class InfoFacet {
   virtual std::vector<CpuFacts> Cpus() const = 0;
 };
 
+// The memory balloon. How much the guest is left with; the event BALLOON_CHANGE says what it made of it.
+class BalloonFacet {
+ public:
+  BalloonFacet() = default;
+  BalloonFacet(const BalloonFacet&) = delete;
+  BalloonFacet& operator=(const BalloonFacet&) = delete;
+  virtual ~BalloonFacet() = default;
+
+  virtual std::optional<uint64_t> GuestMemoryBytes() const = 0;  // nullopt: there is no balloon
+  // Clipped to what the VM has. False: there is no balloon.
+  virtual bool SetGuestMemoryTarget(uint64_t bytes) = 0;
+};
+
 // Where events come from. One sink: the QMP server, which has the sessions.
 class EventFacet {
  public:

@@ -43,6 +43,7 @@ class MachineHost final : public DeviceHost {
     std::function<PciBus*(std::string_view)> find_bus;
     // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
     std::function<void()> hold_vcpus;
+    std::function<void()> balloon_changed;
     unsigned vcpus = 1;
   };
   explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}
@@ -64,6 +65,7 @@ class MachineHost final : public DeviceHost {
   std::string DefaultMac() override;
   unsigned vcpu_count() const override { return parts_.vcpus; }
   bool IoErrorStop(std::string_view device, std::string_view node, bool is_read, bool no_space) override;
+  void BalloonChanged() override { parts_.balloon_changed(); }
   void GuestPanicked(std::string_view why) override;
   void RequestReset(std::string_view cause) override;
   void RequestShutdown(std::string_view cause) override;

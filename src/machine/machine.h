@@ -21,7 +21,7 @@
 
 namespace nandu {
 
-class Machine final : public LifecycleFacet, public InfoFacet, public EventFacet {
+class Machine final : public LifecycleFacet, public InfoFacet, public BalloonFacet, public EventFacet {
  public:
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
   // and leaves nothing behind.
@@ -55,6 +55,10 @@ class Machine final : public LifecycleFacet, public InfoFacet, public EventFacet
   bool kvm_present() const override { return true; }
   bool kvm_enabled() const override { return true; }
   std::vector<CpuFacts> Cpus() const override;
+
+  // BalloonFacet
+  std::optional<uint64_t> GuestMemoryBytes() const override;
+  bool SetGuestMemoryTarget(uint64_t bytes) override;
 
   // EventFacet
   void SetEventSink(Sink sink) override;

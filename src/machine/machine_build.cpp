@@ -109,6 +109,7 @@ Result<> Machine::Impl::BuildBoard() {
                            .claim_isa_irq = [this](unsigned line) { return board->ClaimGsi(line); },
                            .find_bus = [this](std::string_view id) { return FindBus(id); },
                            .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
+                           .balloon_changed = [this] { OnBalloonChanged(); },
                            .vcpus = config.smp.cpus};
   host = std::make_unique<MachineHost>(std::move(parts));
   q35 = TRY(Q35::Create(*host, *board, config));

@@ -38,6 +38,7 @@ struct Machine::Impl {
   void Warn() const;
 
   Result<> ResetBoard();
+  void OnBalloonChanged();
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
   AcpiInput MakeAcpiInput();

@@ -1,9 +1,11 @@
 #include "qmp/human_commands.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "base/nearest.h"
+#include "base/number_text.h"
 #include "machine/facets.h"
 
 namespace nandu {
@@ -31,6 +33,9 @@ UniqueFunction<void(Result<>)> ShowError(HumanCommands::Done done) {
   };
 }
 
+constexpr uint64_t kMebibyte = uint64_t{1} << 20;
+constexpr std::string_view kNoBalloon = "Error: there is no memory balloon\n";
+
 std::string OrNone(const std::string& text) { return text.empty() ? "none" : text; }
 
 template <class Row>
@@ -54,6 +59,10 @@ std::string UnknownText(std::string_view what, std::string_view name, const std:
 
 const std::vector<HumanCommands::Command>& HumanCommands::Commands() {
   static const auto& commands = *new std::vector<Command>{
+      {"balloon", "", "target", "leave the guest with so many MiB of memory",
+       [](HumanCommands& self, const Words& words, Done done) {
+         done(self.SetBalloon(words.size() < 2 ? std::string_view() : words[1]));
+       }},
       {"cont", "c", "", "let the guest run",
        [](HumanCommands& self, const Words&, Done done) {
          self.lifecycle_.Cont(ShowError(std::move(done)));
@@ -87,6 +96,8 @@ const std::vector<HumanCommands::Command>& HumanCommands::Commands() {
 
 const std::vector<HumanCommands::Topic>& HumanCommands::Topics() {
   static const auto& topics = *new std::vector<Topic>{
+      {"balloon", "how much memory the balloon leaves the guest",
+       [](const HumanCommands& self) { return self.BalloonText(); }},
       {"cpus", "the vCPUs and their threads", [](const HumanCommands& self) { return self.CpusText(); }},
       {"kvm", "whether the guest runs on KVM",
        [](const HumanCommands& self) {
@@ -147,6 +158,19 @@ void HumanCommands::Info(const Words& words, Done done) {
   }
   const Topic* topic = FindRow(Topics(), words[1]);
   done(topic == nullptr ? UnknownText("topic", words[1], Topics(), "info") : topic->text(*this));
+}
+
+std::string HumanCommands::SetBalloon(std::string_view mebibytes) {
+  const std::optional<uint64_t> target = ParseSize(mebibytes, kMebibyte);
+  if (!target || *target == 0) {
+    return Format("'{}' is no size to leave the guest with; give it in MiB\n", mebibytes.substr(0, 64));
+  }
+  return balloon_.SetGuestMemoryTarget(*target) ? std::string() : std::string(kNoBalloon);
+}
+
+std::string HumanCommands::BalloonText() const {
+  const std::optional<uint64_t> bytes = balloon_.GuestMemoryBytes();
+  return bytes ? Format("balloon: actual={}\n", *bytes / kMebibyte) : std::string(kNoBalloon);
 }
 
 std::string HumanCommands::StatusText() const {

@@ -10,13 +10,15 @@
 
 namespace nandu {
 
+class BalloonFacet;
 class InfoFacet;
 class LifecycleFacet;
 
 class HumanCommands {
  public:
   // The facets outlive this.
-  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info) : lifecycle_(lifecycle), info_(info) {}
+  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon)
+      : lifecycle_(lifecycle), info_(info), balloon_(balloon) {}
 
   // `done` runs once, now or later, with what to show: lines that end in \n, or nothing.
   using Done = UniqueFunction<void(std::string text)>;
@@ -33,12 +35,15 @@ class HumanCommands {
 
   void Help(const Words& words, Done done);
   void Info(const Words& words, Done done);
+  std::string SetBalloon(std::string_view mebibytes);
+  std::string BalloonText() const;
   std::string StatusText() const;
   std::string VersionText() const;
   std::string CpusText() const;
 
   LifecycleFacet& lifecycle_;
   InfoFacet& info_;
+  BalloonFacet& balloon_;
 };
 
 }  // namespace nandu

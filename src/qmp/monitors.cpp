@@ -4,6 +4,8 @@
 #include <ctime>
 
 #include "base/number_text.h"
+#include "qmp/commands/balloon.h"
+#include "qmp/commands/human.h"
 #include "qmp/commands/machine.h"
 
 namespace nandu {
@@ -30,18 +32,23 @@ bool IsShared(const MachineConfig& config, const std::string& id) {
 
 }  // namespace
 
-Monitors::Monitors(Machine& machine)
-    : machine_(machine), server_(VersionInfoOf(machine.version()), RealtimeNs) {}
+Monitors::Monitors(ControlLoop& loop, Machine& machine)
+    : machine_(machine),
+      commands_(std::make_unique<HumanCommands>(machine, machine, machine)),
+      server_(VersionInfoOf(machine.version()), RealtimeNs,
+              [&loop](UniqueFunction<void()> fire) { return loop.CreateHostTimer(std::move(fire)); }) {}
 
 Monitors::~Monitors() { machine_.SetEventSink(nullptr); }
 
-Result<std::unique_ptr<Monitors>> Monitors::Create(Machine& machine, const MachineConfig& config) {
-  std::unique_ptr<Monitors> monitors(new Monitors(machine));
+Result<std::unique_ptr<Monitors>> Monitors::Create(ControlLoop& loop, Machine& machine,
+                                                   const MachineConfig& config) {
+  std::unique_ptr<Monitors> monitors(new Monitors(loop, machine));
   BindMachineCommands(monitors->server_.registry(), machine, machine);
+  BindBalloonCommands(monitors->server_.registry(), machine);
+  BindHumanCommands(monitors->server_.registry(), *monitors->commands_);
   machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) {
     server->Emit(name, data);
   });
-  monitors->commands_ = std::make_unique<HumanCommands>(machine, machine);
   for (const MonitorConfig& monitor : config.monitors) {
     std::shared_ptr<Chardev> chardev =
         TRY(machine.ClaimChardev(monitor.chardev, monitor.qmp ? "QMP" : "the monitor"));

@@ -15,16 +15,17 @@ namespace nandu {
 
 class Monitors {
  public:
-  static Result<std::unique_ptr<Monitors>> Create(Machine& machine, const MachineConfig& config);
+  static Result<std::unique_ptr<Monitors>> Create(ControlLoop& loop, Machine& machine,
+                                                  const MachineConfig& config);
   ~Monitors();  // before the machine: its events end here
   Monitors(const Monitors&) = delete;
   Monitors& operator=(const Monitors&) = delete;
 
  private:
-  explicit Monitors(Machine& machine);
+  Monitors(ControlLoop& loop, Machine& machine);
   Machine& machine_;
+  std::unique_ptr<HumanCommands> commands_;  // the server's registry knows it
   QmpServer server_;
-  std::unique_ptr<HumanCommands> commands_;
   std::vector<std::unique_ptr<HumanMonitor>> humans_;
 };
 

@@ -25,6 +25,15 @@ struct CommandTraits {
   bool allow_oob = false;  // may overtake others with exec-oob; its handler answers before it returns
 };
 
+struct EventTraits {
+  int64_t min_interval_ns = 0;  // between two of them; of those that come sooner the last one goes out
+};
+
+struct QmpEvent {
+  const TypeInfo* data = nullptr;
+  EventTraits traits;
+};
+
 struct QmpCommand {
   const TypeInfo* arguments = nullptr;
   const TypeInfo* reply = nullptr;
@@ -52,13 +61,13 @@ class QmpRegistry {
   }
   // An event the machine may emit: its name and data, for the schema.
   template <class Data>
-  void DeclareEvent(std::string_view name) {
-    events_.emplace(std::string(name), &TypeOf<Data>());
+  void DeclareEvent(std::string_view name, EventTraits traits = {}) {
+    events_.emplace(std::string(name), QmpEvent{&TypeOf<Data>(), traits});
   }
 
   const QmpCommand* Find(std::string_view name) const;  // null when there is none
   const std::map<std::string, QmpCommand, std::less<>>& commands() const { return commands_; }
-  const std::map<std::string, const TypeInfo*, std::less<>>& events() const { return events_; }
+  const std::map<std::string, QmpEvent, std::less<>>& events() const { return events_; }
 
  private:
   // False: `reply` has been answered with what is wrong.
@@ -67,7 +76,7 @@ class QmpRegistry {
   void Add(std::string_view name, QmpCommand command);
 
   std::map<std::string, QmpCommand, std::less<>> commands_;
-  std::map<std::string, const TypeInfo*, std::less<>> events_;
+  std::map<std::string, QmpEvent, std::less<>> events_;
 };
 
 }  // namespace nandu

@@ -30,11 +30,11 @@ class SchemaWriter {
       }
       schema_.push_back(std::move(entry));
     }
-    for (const auto& [name, data] : registry.events()) {
+    for (const auto& [name, event] : registry.events()) {
       json::object entry;
       entry["name"] = name;
       entry["meta-type"] = "event";
-      entry["arg-type"] = NameOf(*data);
+      entry["arg-type"] = NameOf(*event.data);
       schema_.push_back(std::move(entry));
     }
     // A type is written once it has been named; writing it may name more.

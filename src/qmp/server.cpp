@@ -18,8 +18,11 @@ struct CommandName {
 };
 BOOST_DESCRIBE_STRUCT(CommandName, (), (name))
 
-QmpServer::QmpServer(VersionInfo version, std::function<int64_t()> realtime_ns)
-    : version_(std::move(version)), realtime_ns_(std::move(realtime_ns)) {
+QmpServer::QmpServer(VersionInfo version, std::function<int64_t()> realtime_ns,
+                     EventThrottle::MakeTimer make_timer)
+    : version_(std::move(version)),
+      realtime_ns_(std::move(realtime_ns)),
+      throttle_(std::move(make_timer), [this](const json::value& event) { Send(event); }) {
   // Sessions answer this one themselves; it is here for the lists.
   registry_.Bind<CapabilitiesArgs, Nothing>(
       kCapabilitiesCommand, [](const CapabilitiesArgs&, Reply<Nothing> reply) {
@@ -54,7 +57,8 @@ Result<> QmpServer::AddSession(std::shared_ptr<Chardev> chardev, bool pretty) {
 }
 
 void QmpServer::Emit(std::string_view event, const json::object& data) {
-  NANDU_CHECK(registry_.events().contains(event), "an event is declared before it is emitted");
+  const auto declared = registry_.events().find(event);
+  NANDU_CHECK(declared != registry_.events().end(), "an event is declared before it is emitted");
   const int64_t now_us = realtime_ns_() / 1000;
   json::object line;
   line["timestamp"] = json::object{{"seconds", now_us / 1'000'000}, {"microseconds", now_us % 1'000'000}};
@@ -62,9 +66,17 @@ void QmpServer::Emit(std::string_view event, const json::object& data) {
   if (!data.empty()) {
     line["data"] = data;
   }
-  const json::value value(std::move(line));
+  const int64_t interval_ns = declared->second.traits.min_interval_ns;
+  if (interval_ns == 0) {
+    Send(std::move(line));
+  } else {
+    throttle_.Emit(event, interval_ns, std::move(line));
+  }
+}
+
+void QmpServer::Send(const json::value& event) {
   for (const std::unique_ptr<QmpSession>& session : sessions_) {
-    session->SendEvent(value);
+    session->SendEvent(event);
   }
 }
 

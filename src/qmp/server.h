@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qmp/event_throttle.h"
 #include "qmp/registry.h"
 #include "qmp/session.h"
 
@@ -16,8 +17,9 @@ namespace nandu {
 
 class QmpServer {
  public:
-  // `realtime_ns`: CLOCK_REALTIME, for the time stamps of events.
-  QmpServer(VersionInfo version, std::function<int64_t()> realtime_ns);
+  // `realtime_ns`: CLOCK_REALTIME, for the time stamps of events. `make_timer`: for events that are kept to
+  // one in an interval.
+  QmpServer(VersionInfo version, std::function<int64_t()> realtime_ns, EventThrottle::MakeTimer make_timer);
 
   // Bind all commands before the first session is added. query-commands, query-qmp-schema and
   // qmp_capabilities are there already.
@@ -28,8 +30,11 @@ class QmpServer {
   void Emit(std::string_view event, const boost::json::object& data);
 
  private:
+  void Send(const boost::json::value& event);
+
   const VersionInfo version_;
   const std::function<int64_t()> realtime_ns_;
+  EventThrottle throttle_;
   QmpRegistry registry_;
   std::vector<std::unique_ptr<QmpSession>> sessions_;
 };

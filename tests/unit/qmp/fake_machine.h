@@ -1,6 +1,7 @@
 // A machine of facets only: what the monitors' tests command and ask.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,12 +10,14 @@
 
 namespace nandu {
 
-class FakeMachine final : public LifecycleFacet, public InfoFacet {
+class FakeMachine final : public LifecycleFacet, public InfoFacet, public BalloonFacet {
  public:
   RunState state = RunState::kRunning;
   std::vector<std::string> calls;
   bool answer_later = false;  // Stop and Cont finish in FinishPending
   UniqueFunction<void(Result<>)> pending;
+  std::optional<uint64_t> guest_memory_bytes;  // nullopt: no balloon
+  uint64_t guest_memory_target = 0;
 
   void FinishPending(Result<> result = {}) { std::exchange(pending, nullptr)(std::move(result)); }
 
@@ -41,6 +44,12 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet {
   std::vector<CpuFacts> Cpus() const override {
     return {{0, 100, "/machine/unattached/device[0]", 0, {}, 0, 0},
             {1, 101, "/machine/unattached/device[2]", 0, {}, 1, 0}};
+  }
+
+  std::optional<uint64_t> GuestMemoryBytes() const override { return guest_memory_bytes; }
+  bool SetGuestMemoryTarget(uint64_t bytes) override {
+    guest_memory_target = bytes;
+    return guest_memory_bytes.has_value();
   }
 
  private:

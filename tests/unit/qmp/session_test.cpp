@@ -59,7 +59,8 @@ class QmpSessionTest : public ::testing::Test {
   }
 
   FakeMachine machine;
-  QmpServer server{VersionInfoOf(machine.version()), [] { return int64_t{1'795'188'796'425'488'999}; }};
+  QmpServer server{VersionInfoOf(machine.version()), [] { return int64_t{1'795'188'796'425'488'999}; },
+                   nullptr};
 };
 
 // ---- greeting and negotiation ----
