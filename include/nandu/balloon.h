@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/result.h"
-
 namespace nandu {
 
 // What the guest last told. QMP's guest-stats names, in the order of the tags of virtio 1.2, 5.5.6.3.

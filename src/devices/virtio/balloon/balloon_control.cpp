@@ -58,7 +58,7 @@ bool BalloonControl::WriteConfig(uint32_t offset, std::span<const std::byte> byt
     const MutexLock lock(mutex_);
     balloon::Config written = ShownOf(state_);
     std::memcpy(reinterpret_cast<std::byte*>(&written) + offset, bytes.data(), bytes.size());
-    // 5.5.6.0.1: legacy drivers write actual from its lowest byte up, and only the highest makes it a number
+    // 5.5.6.2.1: legacy drivers write actual from its lowest byte up, and only the highest makes it a number
     constexpr size_t kLastByte = offsetof(balloon::Config, actual) + sizeof(written.actual) - 1;
     state_.actual_written = written.actual;
     if (offset <= kLastByte && kLastByte < offset + bytes.size()) {

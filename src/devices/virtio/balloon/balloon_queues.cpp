@@ -10,8 +10,8 @@
 namespace nandu {
 namespace {
 
-// What one queue's turn may cost before other users of the loop have theirs, in pages (balloon_pages.h): two
-// milliseconds at most, even where the host gives back page by page.
+// What one queue's turn may cost before other users of the loop have theirs, in pages (balloon_pages.h): about
+// two milliseconds where the host gives back page by page.
 constexpr int64_t kCostPerTurn = 8192;
 constexpr int64_t kCostPerRequest = 64;
 // Page numbers looked at between two looks at the cost.
@@ -172,7 +172,7 @@ int64_t BalloonQueues::Deflate(Slot& slot) {
 
 int64_t BalloonQueues::Report(Slot& slot) {
   const std::span<const GuestSegment> ranges = slot.chain->writable_segments();
-  // 5.5.6.6.2: with PAGE_POISON a reported page may only ever read as poison_val, and what is given back
+  // 5.5.6.7.2: with PAGE_POISON a reported page may only ever read as poison_val, and what is given back
   // reads as zeroes.
   const bool poison = (features_ & balloon::kFeaturePagePoison) != 0;
   const bool poisoned = poison && control_->Copy().poison != 0;
