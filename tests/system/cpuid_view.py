@@ -1,0 +1,133 @@
+"""What a guest's CPUs are: `view` runs the guest of cpuid_rom.S under a VMM and answers, per vCPU, what the VMM gave KVM and what the guest saw.
+
+    for cpu in view(nandu, nandu.path, "-cpu", "host", "-smp", "2", cpus=2):
+        cpu.given[(1, 0)].eax, cpu.seen[(1, 0)].eax, cpu.registers[0x10a]
+"""
+
+import collections
+import concurrent.futures
+import os
+import struct
+import subprocess
+import tempfile
+
+from nandu import Program
+
+QEMU = "qemu-system-x86_64"
+HERE = os.path.dirname(os.path.abspath(__file__))
+Leaf = collections.namedtuple("Leaf", "eax ebx ecx edx")
+Cpu = collections.namedtuple("Cpu", "apic_id given seen registers")
+NOTHING = Leaf(0, 0, 0, 0)
+CPU, REGISTER = 0xFFFFFFFE, 0xFFFFFFFF  # as in cpuid_rom.S
+CPUS_OFFSET = 0xFF00
+SIGNIFICANT_INDEX = 1
+GUEST_ENDED = 33
+LINES = 6
+
+
+def _build(nandu):
+    spy, rom, parts = nandu.file("spy.so"), nandu.file("cpuid.rom"), nandu.file("cpuid.o")
+    if not os.path.exists(rom):
+        subprocess.run(["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", spy, os.path.join(HERE, "cpuid_spy.c"), "-ldl"], check=True)
+        subprocess.run(["as", "--32", "-o", parts, os.path.join(HERE, "cpuid_rom.S")], check=True)
+        subprocess.run(["ld", "-m", "elf_i386", "-e", "0", "-Ttext=0x8000", "--oformat", "binary", "-o", rom, parts], check=True)
+    with open(rom, "rb") as file:
+        return spy, bytearray(file.read())
+
+
+def _given(path):
+    """One dictionary per vCPU, in the order in which they were made; the last word counts."""
+    by_fd, data = {}, b""
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            data = file.read()
+    while data:
+        fd, entries = struct.unpack_from("<II", data)
+        data, leaves = data[8:], {}
+        for function, index, flags, *registers in struct.iter_unpack("<7I12x", data[: entries * 40]):
+            if any(registers):  # KVM answers zeros for what is absent
+                leaves[function, index if flags & SIGNIFICANT_INDEX else 0] = Leaf(*registers)
+        by_fd[fd], data = leaves, data[entries * 40 :]
+    return list(by_fd.values())
+
+
+def _seen(data):
+    """(APIC ID, leaves, registers) per vCPU."""
+    cpus = []
+    for kind, number, *values in struct.iter_unpack("<6I", data):
+        if kind == CPU:
+            cpus.append((number, {}, {}))
+        elif kind == REGISTER:
+            cpus[-1][2][number] = None if values[2] else values[1] << 32 | values[0]
+        elif any(values):
+            cpus[-1][1][kind, number] = Leaf(*values)
+    return sorted(cpus, key=lambda cpu: cpu[0])
+
+
+def view(nandu, program, *words, cpus=1, errors=None):
+    """Every vCPU, in the order of APIC IDs, which is that of creation. What the VMM says on stderr is appended to `errors`."""
+    spy, rom = _build(nandu)
+    rom[CPUS_OFFSET : CPUS_OFFSET + 4] = struct.pack("<I", cpus)
+    files = {name: nandu.file(f"view.{name}") for name in ("rom", "given", "seen")}
+    for path in files.values():
+        if os.path.exists(path):
+            os.unlink(path)
+    with open(files["rom"], "wb") as file:
+        file.write(rom)
+    run = subprocess.run([program, "-M", "q35", "-accel", "kvm", "-nodefaults", "-display", "none", "-m", "16M", *words, "-bios", files["rom"],
+                          "-debugcon", f"file:{files['seen']}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+                         env={**os.environ, "LD_PRELOAD": spy, "CPUID_SPY": files["given"]}, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == GUEST_ENDED, (program, words, run.returncode, run.stderr)
+    if errors is not None:
+        errors += run.stderr.splitlines()
+    with open(files["seen"], "rb") as file:
+        seen = _seen(file.read())
+    given = _given(files["given"])
+    assert len(seen) == len(given) == cpus, (program, words, len(seen), len(given))
+    return [Cpu(apic_id, leaves, *rest) for leaves, (apic_id, *rest) in zip(given, seen)]
+
+
+def _differences(here, there):
+    for what in ("given", "seen"):
+        mine, other = getattr(here, what), getattr(there, what)
+        for leaf in sorted({*mine, *other}):
+            pair = mine.get(leaf, NOTHING), other.get(leaf, NOTHING)
+            if pair[0] != pair[1]:
+                shown = " ".join(f"{name} {a:#x} not {b:#x}" for name, a, b in zip(Leaf._fields, *pair) if a != b)
+                yield f"{what} {leaf[0]:#x}.{leaf[1]}: {shown}"
+    for number in sorted({*here.registers, *there.registers}):
+        pair = here.registers.get(number), there.registers.get(number)
+        if pair[0] != pair[1]:
+            yield f"register {number:#x} is {pair[0]}, not {pair[1]}"
+
+
+def differences(ours, theirs):
+    """A line for what two views differ in; of many, the first."""
+    for index, (here, there) in enumerate(zip(ours, theirs)):
+        lines = list(_differences(here, there))
+        yield from (f"vCPU {index}: {line}" for line in lines[:LINES])
+        if len(lines) > LINES:
+            yield f"vCPU {index}: and {len(lines) - LINES} more"
+
+
+def compare(nandu, cpu, smp="1", *words):
+    """What a guest of nandu and one of QEMU with the same words differ in, a line each."""
+    cpus = int(smp.split(",")[0])
+    views = []
+    for program in (nandu.path, QEMU):
+        try:
+            views.append(view(nandu, program, "-cpu", cpu, "-smp", smp, *words, cpus=cpus))
+        except AssertionError as error:
+            return [f"does not run: {error}"]
+    return list(differences(*views))
+
+
+def compare_all(nandu, jobs):
+    """The same for many (cpu, smp), two at a time; fails with what differs."""
+    def run(job):
+        with tempfile.TemporaryDirectory(dir=nandu.directory) as directory:
+            return [f"-cpu {job[0]} -smp {job[1]}: {line}" for line in compare(Program(nandu.path, directory), *job)]
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        found = [line for lines in pool.map(run, jobs) for line in lines]
+    assert not found, "\n" + "\n".join(found)
