@@ -59,4 +59,28 @@ void DropDependents(FeatureSet* features) {
   }
 }
 
+uint64_t StateComponents(const FeatureSet& features) {
+  constexpr unsigned kXsaveInstruction = 26;
+  constexpr uint64_t kX87AndSse = 3;
+  constexpr struct {
+    FeatureWord word;
+    unsigned bit;
+    uint64_t components;
+  } kKeptIn[] = {
+      {k1Ecx, 28, Bit(2)},             // AVX
+      {k7Ebx, 14, Bit(3) | Bit(4)},    // MPX
+      {k7Ebx, 16, uint64_t{7} << 5},   // AVX-512
+      {k7Ecx, 3, Bit(9)},              // protection keys
+      {k7Edx, 24, Bit(17) | Bit(18)},  // AMX
+  };
+  if (!features.Has(k1Ecx, kXsaveInstruction)) {
+    return 0;
+  }
+  uint64_t components = kX87AndSse;
+  for (const auto& kept : kKeptIn) {
+    components |= features.Has(kept.word, kept.bit) ? kept.components : 0;
+  }
+  return components;
+}
+
 }  // namespace nandu

@@ -10,4 +10,8 @@ namespace nandu {
 // Takes away what stands on features that are absent.
 void DropDependents(FeatureSet* features);
 
+// The components of extended state that these features are kept in, as bits of XCR0; none without XSAVE.
+// SDM volume 1, 13.1.
+uint64_t StateComponents(const FeatureSet& features);
+
 }  // namespace nandu

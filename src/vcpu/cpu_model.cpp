@@ -88,8 +88,9 @@ void WarnOfLost(CpuModel* model, const CpuRequest& request) {
 }
 
 // Keeps what the host has; tells of the rest in one line.
-Result<> FilterFeatures(CpuModel* model, const FeatureSet& supported) {
+Result<> FilterFeatures(CpuModel* model, const FeatureSet& supported, uint64_t supported_components) {
   std::string lost;
+  const uint64_t components = StateComponents(model->features);
   for (size_t i = 0; i < kFeatureWords; ++i) {
     const auto word = static_cast<FeatureWord>(i);
     for (uint64_t missing = model->features[word] & ~supported[word]; missing != 0; missing &= missing - 1) {
@@ -97,6 +98,10 @@ Result<> FilterFeatures(CpuModel* model, const FeatureSet& supported) {
                      FeatureText(word, static_cast<unsigned>(std::countr_zero(missing))));
     }
     model->features[word] &= supported[word];
+  }
+  for (uint64_t missing = components & ~supported_components; missing != 0; missing &= missing - 1) {
+    const auto bit = static_cast<unsigned>(std::countr_zero(missing));
+    lost += Format("{}CPUID.0DH:{} [bit {}]", lost.empty() ? "" : ", ", bit < 32 ? "EAX" : "EDX", bit % 32);
   }
   if (lost.empty()) {
     return {};
@@ -299,7 +304,7 @@ Result<CpuModel> ResolveCpuModel(const CpuRequest& request, const HostCpu& host)
   Reduce(&model);
   WarnOfLost(&model, request);
   ApplyLevels(&model);  // those of the model: the same on a host that lacks some of it
-  TRY(FilterFeatures(&model, supported));
+  TRY(FilterFeatures(&model, supported, SupportedComponents(host)));
   Reduce(&model);
   if (model.is_amd()) {
     model.features[k80000001Edx] &= ~uint64_t{kAmdAliases};

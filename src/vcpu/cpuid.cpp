@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "vcpu/cpu_feature_rules.h"
 #include "vcpu/msrs.h"
 
 namespace nandu {
@@ -216,33 +217,12 @@ class Builder {
     }
   }
 
-  // XCR0 components the model's features need and the host has.
-  uint64_t Components() const {
-    constexpr struct {
-      FeatureWord word;
-      unsigned bit;
-      uint64_t components;
-    } kNeeds[] = {
-        {k1Ecx, 28, 1U << 2},           // AVX
-        {k7Ebx, 14, 3U << 3},           // MPX
-        {k7Ebx, 16, 7U << 5},           // AVX-512
-        {k7Ecx, 3, 1U << 9},            // protection keys
-        {k7Edx, 24, uint64_t{3} << 17}  // AMX
-    };
-    uint64_t components = 3;  // x87, SSE
-    for (const auto& need : kNeeds) {
-      components |= Has(need.word, need.bit) ? need.components : 0;
-    }
-    const kvm_cpuid_entry2* supported = FindCpuid(host_.supported, 0xd);
-    return supported == nullptr ? 0 : components & (uint64_t{supported->edx} << 32 | supported->eax);
-  }
-
   void ExtendedState() {
     if (!Has(k1Ecx, 26)) {
       return;
     }
     constexpr uint32_t kLegacyArea = 0x240;  // x87, SSE and the header (SDM volume 1, 13.4)
-    const uint64_t components = Components();
+    const uint64_t components = StateComponents(model_.features) & SupportedComponents(host_);
     uint32_t size = kLegacyArea;
     for (uint32_t i = 2; i < 63; ++i) {
       const kvm_cpuid_entry2* entry = FindCpuid(host_.supported, 0xd, i);

@@ -109,6 +109,11 @@ HostCpu QueryHostCpu(const Kvm& kvm) {
   return host;
 }
 
+uint64_t SupportedComponents(const HostCpu& host) {
+  const kvm_cpuid_entry2* state = FindCpuid(host.supported, 0xd);
+  return state == nullptr ? 0 : uint64_t{state->edx} << 32 | state->eax;
+}
+
 FeatureSet SupportedFeatures(const HostCpu& host) {
   FeatureSet features;
   for (size_t i = 0; i < kFeatureWords; ++i) {

@@ -41,4 +41,7 @@ HostCpu QueryHostCpu(const Kvm& kvm);
 // Everything a guest may have, by KVM's answer and by what nandu adds to it.
 FeatureSet SupportedFeatures(const HostCpu& host);
 
+// The components of extended state that a guest may have, as bits of XCR0.
+uint64_t SupportedComponents(const HostCpu& host);
+
 }  // namespace nandu

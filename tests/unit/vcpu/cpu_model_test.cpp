@@ -159,6 +159,14 @@ TEST(CpuModel, EverythingTheHostLacksIsOneWarning) {
           "host doesn't support requested feature: CPUID.01H:ECX.avx [bit 28], CPUID.07H:EBX.avx2 [bit 5]"));
 }
 
+// As QEMU 7.2 has it: state that the features would be kept in is missing as well.
+TEST(CpuModel, ExtendedStateTheHostLacksIsNamed) {
+  EXPECT_THAT(Resolved("host,+xsave,+avx").warnings,
+              ElementsAre("host doesn't support requested feature: CPUID.01H:ECX.xsave [bit 26], "
+                          "CPUID.01H:ECX.avx [bit 28], CPUID.0DH:EAX [bit 0], CPUID.0DH:EAX [bit 1], "
+                          "CPUID.0DH:EAX [bit 2]"));
+}
+
 TEST(CpuModel, EnforceMakesItAnError) {
   EXPECT_THAT(ResolveError("host,+avx,enforce=on"), HasSubstr("CPUID.01H:ECX.avx [bit 28]"));
 }
