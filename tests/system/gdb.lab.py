@@ -1,6 +1,6 @@
 """Real gdb on a running stock kernel: threads, registers, memory and steps; the guest goes on afterwards.
 
-Breakpoints are in gdb.host.py: QEMU 7.2's emulated SVM neither intercepts the exception of int3 nor loads the address registers of a
+Breakpoints are in gdb.kvm.py: QEMU 7.2's emulated SVM neither intercepts the exception of int3 nor loads the address registers of a
 guest, so that in a nested machine KVM never hears of one.
 """
 

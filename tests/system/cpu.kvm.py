@@ -1,4 +1,4 @@
-"""-cpu on the host's own KVM: every model, several topologies and the properties give KVM, and show the guest, the CPUID that QEMU 7.2 does.
+"""-cpu on the host's own KVM, of whatever kind: every model, several topologies and the properties give KVM, and show the guest, the CPUID that QEMU 7.2 does.
 
 There is no list of what may differ: nothing does.
 """
@@ -7,7 +7,8 @@ import re
 import subprocess
 
 from cpuid_view import QEMU, compare_all
-from nandu import run_cases
+from guest import NESTED
+from nandu import Skip, run_cases
 
 TOPOLOGIES = ("3,sockets=1,cores=3,threads=1", "4,sockets=2,cores=1,threads=2", "6,sockets=1,dies=2,cores=3,threads=1", "8,sockets=2,dies=2,cores=1,threads=2",
               "5,sockets=1,cores=5,threads=1")
@@ -31,6 +32,11 @@ PROPERTIES = (
 )
 
 
+def _needs_speed():
+    if NESTED:
+        raise Skip("some hundred starts of QEMU, a few seconds each on an emulated processor; cpu.lab.py compares a selection")
+
+
 def _models():
     """Every version of every model, and those without any."""
     text = subprocess.run([QEMU, "-cpu", "help"], check=True, capture_output=True, text=True).stdout
@@ -41,6 +47,7 @@ def _models():
 
 
 def every_model_is_qemus(nandu):
+    _needs_speed()
     compare_all(nandu, [(model, "1") for model in _models()])
 
 
@@ -49,6 +56,7 @@ def names_without_a_version_are_qemus(nandu):
 
 
 def topologies_are_qemus(nandu):
+    _needs_speed()
     jobs = [(cpu, smp) for cpu in ("host", "EPYC-Rome,vendor=AuthenticAMD") for smp in TOPOLOGIES]
     jobs += [("qemu64", TOPOLOGIES[3]), ("Skylake-Server", TOPOLOGIES[0]), ("host,host-cache-info=on", TOPOLOGIES[1]), ("Opteron_G3,vendor=AuthenticAMD", TOPOLOGIES[1]),
              ("EPYC", TOPOLOGIES[3]), ("Nehalem", TOPOLOGIES[2])]
@@ -56,6 +64,7 @@ def topologies_are_qemus(nandu):
 
 
 def properties_are_qemus(nandu):
+    _needs_speed()
     compare_all(nandu, [(cpu, "1") for cpu in PROPERTIES])
 
 

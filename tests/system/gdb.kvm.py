@@ -1,13 +1,15 @@
-"""Real gdb on the first instructions of a stock kernel, on the host's own KVM: it waits for gdb, breaks, steps, and goes on."""
+"""Real gdb on the first instructions of a stock kernel, which any KVM can run: it waits for gdb, breaks, steps, and goes on."""
 
 import re
 
 from gdb_client import gdb
-from guest import path
-from nandu import Qmp, run_cases
+from guest import NESTED, path
+from nandu import Qmp, Skip, run_cases
 
 
 def gdb_breaks_in_a_stock_kernel(nandu):
+    if NESTED:
+        raise Skip("QEMU 7.2's emulated SVM neither intercepts the exception of int3 nor loads a guest's address registers: no breakpoint fires")
     monitor, socket = nandu.file("qmp"), nandu.file("gdb")
     process = nandu.start("-M", "q35", "-nodefaults", "-display", "none", "-accel", "kvm", "-smp", "2", "-m", "256M", "-kernel", path("vmlinux-cloud"),
                           "-S", "-gdb", f"unix:{socket}", "-qmp", f"unix:{monitor},server=on,wait=off")
