@@ -18,5 +18,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 find_program(NANDU_CCACHE ccache)
 if(NANDU_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${NANDU_CCACHE})
+  # Objects are cached by content, whatever directory the clone lies in; what a precompiled header defines is part of its content.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${NANDU_CCACHE})
 endif()
