@@ -110,11 +110,7 @@ class Builder {
         case 0xb: ExtendedTopology(); break;
         case 0xd: ExtendedState(); break;
         case 0x12: Sgx(); break;
-        case 0x14:
-          if (Has(k7Ebx, 25)) {
-            CopySupported(0x14, 1);
-          }
-          break;
+        case 0x14: ProcessorTrace(); break;
         case 0x1d:
         case 0x1e:
           if (Has(k7Edx, 24)) {
@@ -217,28 +213,48 @@ class Builder {
     }
   }
 
+  // XCR0 components the model's features need and the host has.
+  uint64_t Components() const { return StateComponents(model_.features) & SupportedComponents(host_); }
+
   void ExtendedState() {
     if (!Has(k1Ecx, 26)) {
       return;
     }
     constexpr uint32_t kLegacyArea = 0x240;  // x87, SSE and the header (SDM volume 1, 13.4)
-    const uint64_t components = StateComponents(model_.features) & SupportedComponents(host_);
-    uint32_t size = kLegacyArea;
+    constexpr uint32_t kAligned = 2, kAlignment = 64;
+    const uint64_t components = Components();
+    uint32_t size = kLegacyArea, compacted = kLegacyArea;
     for (uint32_t i = 2; i < 63; ++i) {
       const kvm_cpuid_entry2* entry = FindCpuid(host_.supported, 0xd, i);
       if ((components >> i & 1) != 0 && entry != nullptr) {
         size = std::max(size, entry->eax + entry->ebx);
+        if ((entry->ecx & kAligned) != 0) {
+          compacted = (compacted + kAlignment - 1) & ~(kAlignment - 1);
+        }
+        compacted += entry->eax;
       }
     }
-    // EBX, the size for what is enabled now, is KVM's to keep.
+    // EBX is the size for what is enabled now: KVM keeps it, from the first XSETBV on.
     Add(0xd, kSignificantIndex,
-        {static_cast<uint32_t>(components), kLegacyArea, size, static_cast<uint32_t>(components >> 32)});
-    Add(0xd, kSignificantIndex, {model_.features.Low(kXsave), kLegacyArea, 0, 0}, 1);
+        {static_cast<uint32_t>(components), size, size, static_cast<uint32_t>(components >> 32)});
+    if (model_.features.Low(kXsave) != 0) {
+      Add(0xd, kSignificantIndex, {model_.features.Low(kXsave), compacted, 0, 0}, 1);
+    }
     for (uint32_t i = 2; i < 63; ++i) {
       const kvm_cpuid_entry2* entry = FindCpuid(host_.supported, 0xd, i);
       if ((components >> i & 1) != 0 && entry != nullptr) {
         Add(0xd, kSignificantIndex, {entry->eax, entry->ebx, entry->ecx, 0}, i);
       }
+    }
+  }
+
+  void ProcessorTrace() {
+    constexpr uint32_t kLinearAddresses = 1U << 31;
+    if (Has(k7Ebx, 25)) {
+      Add(0x14, kSignificantIndex,
+          {kTraceLeaf[0].eax, kTraceLeaf[0].ebx,
+           kTraceLeaf[0].ecx | (model_.features.Low(k14Ecx) & kLinearAddresses), 0});
+      Add(0x14, kSignificantIndex, {kTraceLeaf[1].eax, kTraceLeaf[1].ebx, 0, 0}, 1);
     }
   }
 

@@ -28,6 +28,15 @@ uint64_t Controls(FeatureWord word, uint64_t features, uint64_t offered) {
   return may << 32 | must;
 }
 
+// One register tells of two things a model may lack: EPT in its low half, VPID in the other.
+uint64_t Meaningful(FeatureWord word, const FeatureSet& features) {
+  constexpr unsigned kEpt = 1, kVpid = 5;
+  if (word != kVmxEptVpid) {
+    return UINT64_MAX;
+  }
+  return (features.Has(kVmxSecondary, kEpt) ? kLow : 0) | (features.Has(kVmxSecondary, kVpid) ? ~kLow : 0);
+}
+
 }  // namespace
 
 std::vector<MsrState> FeatureMsrs(const FeatureSet& features, const HostCpu& host) {
@@ -45,7 +54,7 @@ std::vector<MsrState> FeatureMsrs(const FeatureSet& features, const HostCpu& hos
       msrs.push_back({InfoOf(row.word).msr, enabled ? features[row.word] : 0});
     }
   }
-  constexpr unsigned kVmx = 5;
+  constexpr unsigned kVmx = 5, kLongMode = 29;
   if (!features.Has(k1Ecx, kVmx)) {
     return msrs;
   }
@@ -56,12 +65,23 @@ std::vector<MsrState> FeatureMsrs(const FeatureSet& features, const HostCpu& hos
     if (offered == host.feature_msrs.end()) {
       continue;
     }
-    // What has no name is a width, a type or a number, and KVM's to say.
-    const uint64_t value = info.upper_half ? Controls(word, features[word], offered->second)
-                                           : (offered->second & ~NamedBits(word)) | features[word];
-    if (value != offered->second) {
+    uint64_t wanted = features[word];
+    if (word == kVmxExit && features.Has(k80000001Edx, kLongMode)) {
+      wanted |= 1U << 9;  // a hypervisor of 64 bits: without a name
+    }
+    // Otherwise what has no name is a width, a type or a number, and KVM's to say.
+    const uint64_t nameless = offered->second & ~NamedBits(word) & Meaningful(word, features);
+    const uint64_t value = info.upper_half ? Controls(word, wanted, offered->second) : nameless | wanted;
+    // No function is no register rather than an empty one.
+    if (value != offered->second && (word != kVmxVmfunc || value != 0)) {
       msrs.push_back({info.msr, value});
     }
+  }
+  // SDM volume 3, A.9: the highest field, the TSC multiplier or else the preemption timer's value.
+  constexpr uint32_t kVmcsEnum = 0x48a;
+  constexpr unsigned kTscScaling = 25;
+  if (host.feature_msrs.contains(kVmcsEnum)) {
+    msrs.push_back({kVmcsEnum, features.Has(kVmxSecondary, kTscScaling) ? 0x32U : 0x2eU});
   }
   return msrs;
 }

@@ -20,6 +20,7 @@ constexpr uint32_t kEdxMce = 1U << 7, kEdxMtrr = 1U << 12, kEdxMca = 1U << 14, k
 constexpr uint32_t kEcxTscDeadline = 1U << 24, kEcxHypervisor = 1U << 31;
 constexpr uint32_t kEcxTopoext = 1U << 22;
 constexpr uint32_t k6Arat = 1U << 2;
+constexpr uint32_t kProcessorTrace = 1U << 25;
 constexpr uint32_t kKvmExtendedDestinations = 1U << 15;
 
 std::array<uint32_t, 4> Cpuid(uint32_t function, uint32_t index = 0) {
@@ -59,6 +60,17 @@ std::vector<kvm_cpuid_entry2> ReadCaches(uint32_t level, uint32_t xlevel) {
        ++i) {
   }
   return leaves;
+}
+
+// Models with Processor Trace have all the same: that of Ice Lake servers (SDM volume 2, CPUID leaf 0x14).
+bool HasProcessorTrace(const HostCpu& host) {
+  const kvm_cpuid_entry2* first = FindCpuid(host.supported, 0x14);
+  const kvm_cpuid_entry2* second = FindCpuid(host.supported, 0x14, 1);
+  constexpr uint32_t kRanges = 7;
+  const auto covers = [](uint32_t has, uint32_t needed) { return (has & needed) == needed; };
+  return first != nullptr && second != nullptr && covers(first->ebx, kTraceLeaf[0].ebx) &&
+         covers(first->ecx, kTraceLeaf[0].ecx) && (second->eax & kRanges) >= (kTraceLeaf[1].eax & kRanges) &&
+         covers(second->eax, kTraceLeaf[1].eax & ~kRanges) && covers(second->ebx, kTraceLeaf[1].ebx);
 }
 
 }  // namespace
@@ -129,6 +141,9 @@ FeatureSet SupportedFeatures(const HostCpu& host) {
       const uint32_t registers[] = {entry->eax, entry->ebx, entry->ecx, entry->edx};
       features[word] = registers[static_cast<size_t>(info.reg)];
     }
+  }
+  if (!HasProcessorTrace(host)) {
+    features[FeatureWord::k7Ebx] &= ~uint64_t{kProcessorTrace};
   }
   // What KVM can do and old kernels forget to say, or leaves to its user.
   features[FeatureWord::k1Edx] |= kEdxMtrr | kEdxPat | kEdxMce | kEdxMca;

@@ -17,6 +17,10 @@ namespace nandu {
 // On AMD these bits of CPUID.80000001H:EDX repeat those of CPUID.1:EDX (APM volume 3, appendix E.4.2).
 constexpr uint32_t kAmdAliases = 0x0183f3ff;
 
+// Leaf 0x14 of every model that has Processor Trace, index 0 and 1: what it can filter and where it can
+// write.
+inline constexpr struct { uint32_t eax, ebx, ecx; } kTraceLeaf[] = {{1, 0xf, 7}, {0x02490002, 0x003f1fff, 0}};
+
 struct HostCpu {
   std::string vendor;    // "GenuineIntel"
   std::string model_id;  // brand string

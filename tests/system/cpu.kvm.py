@@ -6,7 +6,7 @@ There is no list of what may differ: nothing does.
 import re
 import subprocess
 
-from cpuid_view import QEMU, compare_all
+from cpuid_view import QEMU, Host, compare_all
 from guest import NESTED
 from nandu import Skip, run_cases
 
@@ -30,6 +30,28 @@ PROPERTIES = (
     "qemu64,+arch-capabilities,+rdctl-no", "max,vmware-cpuid-freq=off,+invtsc", "host,ucode-rev=0x1234", "Westmere,-x2apic,+tsc-deadline", "Icelake-Server,+intel-pt", "host,-apic",
     "phenom,-clflush,+ht,+cmp-legacy", "Cooperlake,-arch-capabilities", "Snowridge,-core-capability",
 )
+
+
+# A processor of Intel's with everything that KVM can have of it, for a VMM to believe in: this host's has less, or none of some. Absent are what would need
+# the real one's XSAVE components (MPX, protection keys, AMX), KVM's devices (SGX), or a PMU of its own (architectural LBRs).
+ALL = 0xFFFFFFFF
+RICH_LEAVES = {
+    (0, 0): (0x20, 0x756E6547, 0x6C65746E, 0x49656E69), (1, 0): (0xA0671, 0x800, ALL & ~(1 << 27), ALL), (6, 0): (4, 0, 0, 0),
+    (7, 0): (1, ALL & ~(1 << 2 | 1 << 14), ALL & ~(1 << 3 | 1 << 30), ALL & ~(1 << 19 | 1 << 22 | 1 << 24 | 1 << 25)), (7, 1): (ALL, 0, 0, 0),
+    (0xD, 0): (0xE7, 0x240, 0xA80, 0), (0xD, 1): (0x1F, 0x240, 0x100, 0), (0xD, 2): (0x100, 0x240, 0, 0), (0xD, 5): (0x40, 0x440, 0, 0),
+    (0xD, 6): (0x200, 0x480, 0, 0), (0xD, 7): (0x400, 0x680, 0, 0), (0xD, 8): (0x80, 0, 1, 0), (0x14, 0): (1, 0xF, 7, 0), (0x14, 1): (0x02490002, 0x003F3FFF, 0, 0),
+    (0x80000000, 0): (0x80000008, 0, 0, 0), (0x80000001, 0): (0, 0, ALL, ALL), (0x80000007, 0): (0, 0, 0, 0x100), (0x80000008, 0): (0x3930, ALL, 0, 0),
+    (0x8000000A, 0): (1, 16, 0, ALL)}
+RICH_REGISTERS = {
+    0x10A: 0x1FF, 0x345: 0x2000, 0x480: 0x00D8100011E57ED0, 0x481: 0x0000007F00000016, 0x482: 0xFFF9FFFE0401E172, 0x483: 0x01FFFFFF00036DFF,
+    0x484: 0x0003FFFF000011FF, 0x485: 0x0000000020000165, 0x486: 0x80000021, 0x487: 0xFFFFFFFF, 0x488: 0x2000, 0x489: 0x1FF2FFF, 0x48A: 0x2E,
+    0x48B: 0x021FFFFF00000000, 0x48C: 0x00000F0106734141, 0x48D: 0x0000007F00000016, 0x48E: 0xFFF9FFFE04006172, 0x48F: 0x01FFFFFF00036DFB,
+    0x490: 0x0003FFFF000011FB, 0x491: 1, **dict.fromkeys((0x560, 0x561, 0x570, 0x571, 0x572, *range(0x580, 0x588)), 0)}
+ON_RICH_HOST = (
+    "host", "host,migratable=off", "max,pmu=off", "host,vmx=off", "host,-vmx-ins-outs,-vmx-true-ctls", "Conroe,vmx=on", "kvm64,vmx=on", "kvm32,vmx=on", "KnightsMill,vmx=on",
+    "Nehalem,vmx=on", "Haswell,vmx=on,-vmx-cr3-load-noexit,-vmx-entry-noload-debugctl", "Skylake-Server-v5,vmx=on,-vmx-ept", "Icelake-Server-v6,vmx=on,-vmx-vpid,-rdtscp",
+    "Cascadelake-Server,vmx=on,-vmx-secondary-ctls", "Snowridge,vmx=on", "Haswell", "Haswell,-xsave", "Skylake-Client,-avx", "Icelake-Server-v5", "Cooperlake,+pdcm,pmu=on",
+    "Icelake-Server,+intel-pt", "Icelake-Server,+intel-pt,+intel-pt-lip", "EPYC-Milan,vendor=AuthenticAMD,svm=on", "Opteron_G5,vendor=AuthenticAMD", "Denverton-v3")
 
 
 def _needs_speed():
@@ -66,6 +88,11 @@ def topologies_are_qemus(nandu):
 def properties_are_qemus(nandu):
     _needs_speed()
     compare_all(nandu, [(cpu, "1") for cpu in PROPERTIES])
+
+
+def a_richer_host_is_what_qemu_makes_of_it(nandu):
+    rich = Host(RICH_LEAVES, RICH_REGISTERS)
+    compare_all(nandu, [(cpu, "1", rich) for cpu in ON_RICH_HOST])
 
 
 def help_is_qemus(nandu):
@@ -112,5 +139,5 @@ def bad_words_are_sentences(nandu):
 
 
 if __name__ == "__main__":
-    run_cases([every_model_is_qemus, names_without_a_version_are_qemus, topologies_are_qemus, properties_are_qemus, help_is_qemus,
+    run_cases([every_model_is_qemus, names_without_a_version_are_qemus, topologies_are_qemus, properties_are_qemus, a_richer_host_is_what_qemu_makes_of_it, help_is_qemus,
                what_the_host_lacks_is_one_line, enforce_ends_with_a_sentence, bad_words_are_sentences])

@@ -21,6 +21,7 @@ NOTHING = Leaf(0, 0, 0, 0)
 CPU, REGISTER = 0xFFFFFFFE, 0xFFFFFFFF  # as in cpuid_rom.S
 CPUS_OFFSET = 0xFF00
 SIGNIFICANT_INDEX = 1
+ENTRY = "<7I12x"  # kvm_cpuid_entry2
 GUEST_ENDED = 33
 LINES = 6
 
@@ -36,18 +37,23 @@ def _build(nandu):
 
 
 def _given(path):
-    """One dictionary per vCPU, in the order in which they were made; the last word counts."""
+    """(leaves, registers) per vCPU, in the order in which they were made; what was given last counts."""
     by_fd, data = {}, b""
     if os.path.exists(path):
         with open(path, "rb") as file:
             data = file.read()
     while data:
         fd, entries = struct.unpack_from("<II", data)
-        data, leaves = data[8:], {}
-        for function, index, flags, *registers in struct.iter_unpack("<7I12x", data[: entries * 40]):
+        data = data[8:]
+        if entries == 0:
+            number, value = struct.unpack_from("<QQ", data)
+            by_fd[fd][1][number], data = value, data[16:]
+            continue
+        leaves = {}
+        for function, index, flags, *registers in struct.iter_unpack(ENTRY, data[: entries * 40]):
             if any(registers):  # KVM answers zeros for what is absent
                 leaves[function, index if flags & SIGNIFICANT_INDEX else 0] = Leaf(*registers)
-        by_fd[fd], data = leaves, data[entries * 40 :]
+        by_fd[fd], data = (leaves, {}), data[entries * 40 :]
     return list(by_fd.values())
 
 
@@ -64,8 +70,23 @@ def _seen(data):
     return sorted(cpus, key=lambda cpu: cpu[0])
 
 
-def view(nandu, program, *words, cpus=1, errors=None):
-    """Every vCPU, in the order of APIC IDs, which is that of creation. What the VMM says on stderr is appended to `errors`."""
+class Host:
+    """A host that a VMM believes to be on: what its KVM supports instead, and its feature registers."""
+
+    def __init__(self, leaves, registers):
+        self.leaves, self.registers = leaves, registers
+
+    def write(self, path):
+        with open(path, "wb") as file:
+            file.write(struct.pack("<II", len(self.leaves), len(self.registers)))
+            for (function, index), values in self.leaves.items():
+                file.write(struct.pack(ENTRY, function, index, SIGNIFICANT_INDEX if function in (4, 7, 0xB, 0xD, 0x12, 0x14, 0x1D, 0x1E) else 0, *values))
+            for register in self.registers.items():
+                file.write(struct.pack("<QQ", *register))
+
+
+def view(nandu, program, *words, cpus=1, host=None):
+    """Every vCPU, in the order of APIC IDs, which is that of creation. With a `host`, what the guest sees is nobody's."""
     spy, rom = _build(nandu)
     rom[CPUS_OFFSET : CPUS_OFFSET + 4] = struct.pack("<I", cpus)
     files = {name: nandu.file(f"view.{name}") for name in ("rom", "given", "seen")}
@@ -74,17 +95,21 @@ def view(nandu, program, *words, cpus=1, errors=None):
             os.unlink(path)
     with open(files["rom"], "wb") as file:
         file.write(rom)
+    environment = {**os.environ, "LD_PRELOAD": spy, "CPUID_SPY": files["given"]}
+    if host:
+        environment["CPUID_SPY_HOST"] = nandu.file("view.host")
+        host.write(environment["CPUID_SPY_HOST"])
     run = subprocess.run([program, "-M", "q35", "-accel", "kvm", "-nodefaults", "-display", "none", "-m", "16M", *words, "-bios", files["rom"],
                           "-debugcon", f"file:{files['seen']}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
-                         env={**os.environ, "LD_PRELOAD": spy, "CPUID_SPY": files["given"]}, capture_output=True, text=True, timeout=60, check=False)
+                         env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == GUEST_ENDED, (program, words, run.returncode, run.stderr)
-    if errors is not None:
-        errors += run.stderr.splitlines()
     with open(files["seen"], "rb") as file:
         seen = _seen(file.read())
     given = _given(files["given"])
     assert len(seen) == len(given) == cpus, (program, words, len(seen), len(given))
-    return [Cpu(apic_id, leaves, *rest) for leaves, (apic_id, *rest) in zip(given, seen)]
+    if host:
+        return [Cpu(apic_id, leaves, {}, {**host.registers, **set_}) for (leaves, set_), (apic_id, _, _) in zip(given, seen)]
+    return [Cpu(apic_id, leaves, *rest) for (leaves, _), (apic_id, *rest) in zip(given, seen)]
 
 
 def _differences(here, there):
@@ -110,20 +135,20 @@ def differences(ours, theirs):
             yield f"vCPU {index}: and {len(lines) - LINES} more"
 
 
-def compare(nandu, cpu, smp="1", *words):
+def compare(nandu, cpu, smp="1", host=None):
     """What a guest of nandu and one of QEMU with the same words differ in, a line each."""
     cpus = int(smp.split(",")[0])
     views = []
     for program in (nandu.path, QEMU):
         try:
-            views.append(view(nandu, program, "-cpu", cpu, "-smp", smp, *words, cpus=cpus))
+            views.append(view(nandu, program, "-cpu", cpu, "-smp", smp, cpus=cpus, host=host))
         except AssertionError as error:
             return [f"does not run: {error}"]
     return list(differences(*views))
 
 
 def compare_all(nandu, jobs):
-    """The same for many (cpu, smp), two at a time; fails with what differs."""
+    """The same for many (cpu, smp[, host]), two at a time; fails with what differs."""
     def run(job):
         with tempfile.TemporaryDirectory(dir=nandu.directory) as directory:
             return [f"-cpu {job[0]} -smp {job[1]}: {line}" for line in compare(Program(nandu.path, directory), *job)]

@@ -146,8 +146,25 @@ TEST(Cpuid, ExtendedStateCountsTheComponentsTheModelHas) {
   const std::vector<kvm_cpuid_entry2> cpuid = BuildCpuid(model, {}, host, 0);
   EXPECT_EQ(FindCpuid(cpuid, 0xd)->eax, 7U);
   EXPECT_EQ(FindCpuid(cpuid, 0xd)->ecx, 0x340U);
+  EXPECT_EQ(FindCpuid(cpuid, 0xd)->ebx, 0x340U);
   EXPECT_EQ(FindCpuid(cpuid, 0xd, 2)->ebx, 0x240U);
   EXPECT_EQ(FindCpuid(cpuid, 0xd, 5), nullptr);
+}
+
+TEST(Cpuid, ProcessorTraceIsThatOfEveryModelWithIt) {
+  HostCpu host = GenerousHost();
+  host.supported.push_back({0x14, 1, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, 0x02490002, 0x003f3fff, 0, 0, {}});
+  const CpuModel model = ResolveCpuModel(ParseCpu("Icelake-Server,+intel-pt").value(), host).value();
+  const std::vector<kvm_cpuid_entry2> cpuid = BuildCpuid(model, {}, host, 0);
+  EXPECT_EQ(FindCpuid(cpuid, 0)->eax, 0x14U);
+  EXPECT_EQ(FindCpuid(cpuid, 0x14)->ecx, 7U);
+  EXPECT_EQ(FindCpuid(cpuid, 0x14, 1)->ebx, 0x003f1fffU);
+}
+
+TEST(Cpuid, HostsThatTraceLessTraceNothing) {
+  HostCpu host = GenerousHost();  // says nothing of what it can write
+  const CpuModel model = ResolveCpuModel(ParseCpu("Icelake-Server,+intel-pt").value(), host).value();
+  EXPECT_FALSE(model.features.Has(FeatureWord::k7Ebx, 25));
 }
 
 TEST(Cpuid, HostCachesAreSharedByNoMoreThanTheDieHas) {

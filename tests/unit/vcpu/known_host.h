@@ -56,6 +56,7 @@ inline HostCpu NestedHost() {
   HostCpu host = GenerousHost();
   host.feature_msrs[0x480] = 0x00d8100011e57ed0;  // basic
   host.feature_msrs[0x485] = 0x0000000020000165;  // miscellaneous
+  host.feature_msrs[0x48a] = 0x000000000000002e;  // highest field of a VMCS
   host.feature_msrs[0x48b] = 0x021fffff00000000;  // secondary controls
   host.feature_msrs[0x48c] = 0x00000f0106734141;  // EPT and VPID
   host.feature_msrs[0x48d] = 0x0000007f00000016;  // pin-based controls
