@@ -1,6 +1,7 @@
 #include "boot/smbios.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/checked.h"
 #include "boot/byte_writer.h"
@@ -16,6 +17,7 @@ constexpr uint64_t kModuleBytes = 16 * kGiB;  // QEMU splits RAM into modules of
 constexpr uint16_t kUnknown16 = 0xffff;
 constexpr uint16_t kNoErrorInformation = 0xfffe;
 constexpr uint16_t kMemoryArrayHandle = 0x1000;
+constexpr uint16_t kChassisHandle = 0x0300;
 constexpr uint8_t kUnknown = 2;
 constexpr uint8_t kOther = 1;
 constexpr uint8_t kSafe = 3;
@@ -25,109 +27,167 @@ class Structures {
  public:
   // DSP0134, 6.1.2: header (type, length, handle), fields, strings, two zeroes at the end.
   void Add(uint8_t type, uint16_t handle, ByteWriter fields, const std::vector<std::string>& strings = {}) {
+    if (std::ranges::find(replaced_, type) != replaced_.end()) {
+      return;
+    }
     const size_t before = out_.size();
     out_.U8(type).U8(fields.size() + 4).U16(handle).Bytes(fields.bytes());
     for (const std::string& text : strings) {
       out_.Text(text, text.size() + 1);
     }
     out_.Zeroes(strings.empty() ? 2 : 1);
-    largest_ = std::max(largest_, out_.size() - before);
-    count_++;
+    Count(out_.size() - before);
+  }
+  // A whole structure of the user's; none of the board's of its type is added after it.
+  void AddWhole(const std::vector<uint8_t>& bytes) {
+    out_.Bytes(bytes);
+    replaced_.push_back(bytes[0]);
+    Count(bytes.size());
   }
   std::vector<uint8_t> Take() { return std::move(out_.bytes()); }
   size_t largest() const { return largest_; }
   size_t count() const { return count_; }
 
  private:
+  void Count(size_t bytes) {
+    largest_ = std::max(largest_, bytes);
+    count_++;
+  }
+
   ByteWriter out_;
+  std::vector<uint8_t> replaced_;  // types
   size_t largest_ = 0;
   size_t count_ = 0;
 };
 
+// The strings of one structure and the numbers that name them, 1 and up; 0 names none.
+class Strings {
+ public:
+  uint8_t Add(const std::string& text) {
+    if (text.empty()) {
+      return 0;
+    }
+    all_.push_back(text);
+    return Narrow<uint8_t>(all_.size());
+  }
+  uint8_t Add(const std::optional<std::string>& text) { return Add(text.value_or("")); }
+  const std::vector<std::string>& all() const { return all_; }
+
+ private:
+  std::vector<std::string> all_;
+};
+
 void AddBios(Structures& to, const SmbiosInput& input) {
   constexpr uint64_t kCharacteristicsUnsupported = 1 << 3;
-  constexpr uint8_t kTargetedContent = 1 << 2;  // extension byte 2, as SeaBIOS writes it
+  constexpr uint8_t kTargetedContent = 1 << 2;  // extension byte 2
+  constexpr uint8_t kUefi = 1 << 3;
+  constexpr uint8_t kVirtualMachine = 1 << 4;
+  const std::optional<SmbiosBios>& given = input.options.bios;
+  Strings strings;
   ByteWriter fields;
-  fields.U8(1)
-      .U8(2)
-      .U16(0xe800)
-      .U8(3)
-      .U8(0)
-      .U64(kCharacteristicsUnsupported)
-      .U8(0)
-      .U8(kTargetedContent)
-      .U8(0)
-      .U8(0)
-      .U8(0xff)
-      .U8(0xff);
-  to.Add(0, 0x0000, std::move(fields), {input.bios_vendor, input.bios_version, input.bios_date});
+  fields.U8(strings.Add(given ? given->vendor : input.bios_vendor));
+  fields.U8(strings.Add(given ? given->version : input.bios_version)).U16(0xe800);
+  fields.U8(strings.Add(given ? given->date : input.bios_date)).U8(0).U64(kCharacteristicsUnsupported).U8(0);
+  if (given) {
+    const auto release =
+        given->release ? SmbiosRelease(*given->release).value() : std::pair<uint8_t, uint8_t>();
+    fields.U8(kTargetedContent | kVirtualMachine | (given->uefi ? kUefi : 0))
+        .U8(release.first)
+        .U8(release.second);
+  } else {
+    fields.U8(kTargetedContent).U8(0).U8(0);  // as SeaBIOS writes it
+  }
+  fields.U8(0xff).U8(0xff);
+  to.Add(0, 0x0000, std::move(fields), strings.all());
 }
 
 void AddSystem(Structures& to, const SmbiosInput& input) {
   // 7.2.1: the first three fields of the UUID are little-endian.
   constexpr std::array<uint8_t, 16> kOrder = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
   constexpr uint8_t kPowerSwitch = 6;
+  const SmbiosSystem& given = input.options.system;
+  Strings strings;
   ByteWriter fields;
-  fields.U8(1).U8(2).U8(3).U8(0);
+  fields.U8(strings.Add(given.manufacturer.value_or(input.manufacturer)));
+  fields.U8(strings.Add(given.product.value_or(input.product)));
+  fields.U8(strings.Add(given.version.value_or(input.version))).U8(strings.Add(given.serial));
   for (const uint8_t at : kOrder) {
     fields.U8(input.uuid[at]);
   }
-  fields.U8(kPowerSwitch).U8(0).U8(0);
-  to.Add(1, 0x0100, std::move(fields), {input.manufacturer, input.product, input.version});
+  fields.U8(kPowerSwitch).U8(strings.Add(given.sku)).U8(strings.Add(given.family));
+  to.Add(1, 0x0100, std::move(fields), strings.all());
+}
+
+void AddBoard(Structures& to, const SmbiosInput& input) {
+  constexpr uint8_t kHostingBoard = 1;
+  constexpr uint8_t kMotherboard = 10;
+  const SmbiosBoard& given = *input.options.board;
+  Strings strings;
+  ByteWriter fields;
+  fields.U8(strings.Add(given.manufacturer.value_or(input.manufacturer)));
+  fields.U8(strings.Add(given.product.value_or(input.product)));
+  fields.U8(strings.Add(given.version.value_or(input.version))).U8(strings.Add(given.serial));
+  fields.U8(strings.Add(given.asset)).U8(kHostingBoard).U8(strings.Add(given.location)).U16(kChassisHandle);
+  fields.U8(kMotherboard).U8(0);
+  to.Add(2, 0x0200, std::move(fields), strings.all());
 }
 
 void AddChassis(Structures& to, const SmbiosInput& input) {
+  const SmbiosChassis& given = input.options.chassis;
+  Strings strings;
   ByteWriter fields;
-  fields.U8(1)
-      .U8(kOther)
-      .U8(2)
-      .U8(0)
-      .U8(0)
-      .U8(kSafe)
-      .U8(kSafe)
-      .U8(kSafe)
-      .U8(kUnknown)
-      .U32(0)
-      .U8(0)
-      .U8(0)
-      .U8(0)
-      .U8(0)
-      .U8(0);
-  to.Add(3, 0x0300, std::move(fields), {input.manufacturer, input.version});
+  fields.U8(strings.Add(given.manufacturer.value_or(input.manufacturer))).U8(kOther);
+  fields.U8(strings.Add(given.version.value_or(input.version))).U8(strings.Add(given.serial));
+  fields.U8(strings.Add(given.asset)).U8(kSafe).U8(kSafe).U8(kSafe).U8(kUnknown).U32(0).Zeroes(4);
+  fields.U8(strings.Add(given.sku));
+  to.Add(3, kChassisHandle, std::move(fields), strings.all());
 }
 
 void AddProcessor(Structures& to, const SmbiosInput& input, unsigned socket) {
   constexpr uint8_t kCentralProcessor = 3;
-  constexpr uint16_t kMegahertz = 2000;
   constexpr uint8_t kPopulatedEnabled = 0x41;
+  const SmbiosProcessor& given = input.options.processor;
   const unsigned cores = input.cores_per_socket;
   const unsigned threads = cores * input.threads_per_core;
+  const uint64_t cpuid = input.cpuid_signature | uint64_t{input.cpuid_features} << 32;
+  Strings strings;
   ByteWriter fields;
-  fields.U8(1)
-      .U8(kCentralProcessor)
-      .U8(kOther)
-      .U8(2)
-      .U32(input.cpuid_signature)
-      .U32(input.cpuid_features)
-      .U8(3);
-  fields.U8(0).U16(0).U16(kMegahertz).U16(kMegahertz).U8(kPopulatedEnabled).U8(kOther);
-  fields.U16(kUnknown16).U16(kUnknown16).U16(kUnknown16).U8(0).U8(0).U8(0);
+  fields.U8(strings.Add(Format("{} {}", given.sock_pfx, socket))).U8(kCentralProcessor).U8(kOther);
+  fields.U8(strings.Add(given.manufacturer.value_or(input.manufacturer)));
+  fields.U64(given.processor_id.value_or(cpuid)).U8(strings.Add(given.version.value_or(input.version)));
+  fields.U8(0).U16(0).U16(given.max_speed).U16(given.current_speed).U8(kPopulatedEnabled).U8(kOther);
+  fields.U16(kUnknown16).U16(kUnknown16).U16(kUnknown16);
+  fields.U8(strings.Add(given.serial)).U8(strings.Add(given.asset)).U8(strings.Add(given.part));
   fields.U8(std::min(cores, 255u)).U8(std::min(cores, 255u)).U8(std::min(threads, 255u));
   fields.U16(kUnknown).U16(kOther);
   if (input.entry_point == SmbiosEntryPoint::k30) {
     fields.U16(cores).U16(cores).U16(threads);  // 3.0: counts above 255
   }
-  to.Add(4, Narrow<uint16_t>(0x0400 + socket), std::move(fields),
-         {Format("CPU {}", socket), input.manufacturer, input.version});
+  to.Add(4, Narrow<uint16_t>(0x0400 + socket), std::move(fields), strings.all());
+}
+
+void AddMemoryModule(Structures& to, const SmbiosInput& input, uint64_t number, uint64_t mib) {
+  constexpr uint64_t kMostModuleMiB = 0x7fff;
+  constexpr uint8_t kDimm = 9;
+  constexpr uint8_t kRam = 7;
+  const SmbiosMemoryModule& given = input.options.memory_module;
+  const bool extended = mib >= kMostModuleMiB;
+  Strings strings;
+  ByteWriter module;
+  module.U16(kMemoryArrayHandle).U16(kNoErrorInformation).U16(kUnknown16).U16(kUnknown16);
+  module.U16(extended ? kMostModuleMiB : mib).U8(kDimm).U8(0);
+  module.U8(strings.Add(Format("{} {}", given.loc_pfx, number))).U8(strings.Add(given.bank));
+  module.U8(kRam).U16(kUnknown).U16(given.speed);
+  module.U8(strings.Add(given.manufacturer.value_or(input.manufacturer))).U8(strings.Add(given.serial));
+  module.U8(strings.Add(given.asset)).U8(strings.Add(given.part)).U8(0).U32(extended ? mib : 0);
+  module.U16(given.speed).U16(0).U16(0).U16(0);
+  to.Add(17, Narrow<uint16_t>(0x1100 + number), std::move(module), strings.all());
 }
 
 void AddMemory(Structures& to, const SmbiosInput& input) {
   constexpr uint8_t kSystemMemory = 3;
   constexpr uint8_t kMultiBitEcc = 6;
   constexpr uint64_t kMostKiB = 0x80000000;  // from here on sizes are in the extended fields
-  constexpr uint64_t kMostModuleMiB = 0x7fff;
-  constexpr uint8_t kDimm = 9;
-  constexpr uint8_t kRam = 7;
   const uint64_t total = input.memory.low_ram_bytes + input.memory.high_ram_bytes;
   const uint64_t modules = std::max<uint64_t>(1, (total + kModuleBytes - 1) / kModuleBytes);
 
@@ -143,12 +203,7 @@ void AddMemory(Structures& to, const SmbiosInput& input) {
 
   for (uint64_t i = 0; i < modules; i++) {
     const uint64_t mib = std::min(kModuleBytes, total - i * kModuleBytes) / kMiB;
-    const bool extended = mib >= kMostModuleMiB;
-    ByteWriter module;
-    module.U16(kMemoryArrayHandle).U16(kNoErrorInformation).U16(kUnknown16).U16(kUnknown16);
-    module.U16(extended ? kMostModuleMiB : mib).U8(kDimm).U8(0).U8(1).U8(0).U8(kRam).U16(kUnknown).U16(0);
-    module.U8(2).U8(0).U8(0).U8(0).U8(0).U32(extended ? mib : 0).U16(0).U16(0).U16(0).U16(0);
-    to.Add(17, Narrow<uint16_t>(0x1100 + i), std::move(module), {Format("DIMM {}", i), input.manufacturer});
+    AddMemoryModule(to, input, i, mib);
   }
 
   uint16_t handle = 0x1300;
@@ -193,13 +248,56 @@ std::vector<uint8_t> Entry30(size_t bytes) {
 
 }  // namespace
 
+Result<std::pair<uint8_t, uint8_t>> SmbiosRelease(const std::string& text) {
+  const size_t dot = std::min(text.find('.'), text.size());
+  unsigned parts[2] = {};
+  const std::string_view words[2] = {std::string_view(text).substr(0, dot),
+                                     std::string_view(text).substr(std::min(dot + 1, text.size()))};
+  for (size_t i = 0; i < 2; ++i) {
+    const char* const end = words[i].data() + words[i].size();
+    const auto parsed = std::from_chars(words[i].data(), end, parts[i]);
+    if (parsed.ec != std::errc() || parsed.ptr != end || parts[i] > UINT8_MAX) {
+      return Fail(Errc::kInvalidArgument, "release={} is no pair of numbers below 256 such as 1.2", text);
+    }
+  }
+  return std::pair(Narrow<uint8_t>(parts[0]), Narrow<uint8_t>(parts[1]));
+}
+
+Result<> CheckSmbiosStructure(const std::vector<uint8_t>& bytes) {
+  constexpr size_t kHeader = 4;
+  constexpr size_t kEnd = 2;
+  const size_t formatted = bytes.size() > 1 ? bytes[1] : 0;
+  if (formatted < kHeader || formatted + kEnd > bytes.size()) {
+    return Fail(Errc::kInvalidArgument, "this is no SMBIOS structure: its length field does not fit {} bytes",
+                bytes.size());
+  }
+  // The strings end where two zeroes follow each other, and so does the file.
+  size_t at = formatted;
+  while (at + kEnd < bytes.size() && (bytes[at] != 0 || bytes[at + 1] != 0)) {
+    ++at;
+  }
+  if (at + kEnd != bytes.size() || bytes[at] != 0 || bytes[at + 1] != 0) {
+    return Fail(Errc::kInvalidArgument, "this is no single SMBIOS structure that ends in two zeroes");
+  }
+  return {};
+}
+
 Result<SmbiosTables> SmbiosTables::Build(const SmbiosInput& input) {
   Structures structures;
+  for (const std::vector<uint8_t>& whole : input.options.structures) {
+    structures.AddWhole(whole);
+  }
   AddBios(structures, input);
   AddSystem(structures, input);
+  if (input.options.board) {
+    AddBoard(structures, input);
+  }
   AddChassis(structures, input);
   for (unsigned socket = 0; socket < input.sockets; socket++) {
     AddProcessor(structures, input, socket);
+  }
+  if (const std::vector<std::string>& strings = input.options.oem_strings; !strings.empty()) {
+    structures.Add(11, 0x0e00, std::move(ByteWriter().U8(strings.size())), strings);
   }
   AddMemory(structures, input);
   structures.Add(32, 0x2000, std::move(ByteWriter().Zeroes(7)));

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "boot/boot_plan.h"
+#include "boot/smbios_options.h"
 #include "memory/guest_memory.h"
 
 namespace nandu {
@@ -29,6 +30,7 @@ struct SmbiosInput {
   std::string manufacturer = "QEMU";
   std::string product = "Standard PC (Q35 + ICH9, 2009)";
   std::string version = "pc-q35-7.2";
+  SmbiosOptions options;
   unsigned sockets = 1;
   unsigned cores_per_socket = 1;
   unsigned threads_per_core = 1;

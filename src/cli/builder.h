@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,7 +35,23 @@ class Builder {
   Result<> Uuid(std::string_view text);
   Result<> Action(std::string_view text);
   Result<> Overcommit(std::string_view text);
+
+  // builder_clock.cpp
   Result<> Rtc(std::string_view text);
+
+  // builder_logging.cpp
+  Result<> LogItems(std::string_view text);
+  Result<> TraceOption(std::string_view text);
+  void TracePattern(std::string_view pattern);
+
+  // builder_global.cpp
+  Result<> Global(std::string_view text);
+  Result<> BoardGlobal(const GlobalConfig& global);
+
+  // builder_smbios.cpp
+  Result<> Smbios(std::string_view text);
+  Result<> SmbiosOemStrings(std::span<const KeyValue> items);
+  Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
 
   // builder_memory.cpp
   Result<> Object(std::string_view text);
@@ -47,8 +64,13 @@ class Builder {
 
   // config_builder.cpp
   Result<> TakePlain(std::string_view option, std::string_view value);
+
+  // builder_ui.cpp
   Result<> Display(std::string_view text);
   Result<> Vga(std::string_view text);
+  Result<> Audiodev(std::string_view text);
+  Result<> Compat(std::string_view text);
+  Result<> Msg(std::string_view text);
 
   // builder_devices.cpp
   Result<> Device(std::string_view text);
@@ -75,6 +97,11 @@ class Builder {
   // "none".
   std::string ShortForm(std::string_view text, const std::string& id);
 
+  // "help" and "?" ask what an option takes, "NAME,help" what NAME takes.
+  static bool IsHelp(std::string_view text) { return text == "help" || text == "?"; }
+  static std::optional<std::string_view> AsksForProperties(std::string_view text);
+  Result<> Answer(std::string text);
+
   CommandLine& out_;
   MachineConfig& config_;
   bool nodefaults_ = false;
@@ -87,6 +114,8 @@ class Builder {
   std::vector<DeviceConfig> devices_;        // then to -device in key=value form,
   std::vector<DeviceConfig> drive_devices_;  // then to -drive if=virtio,
   std::vector<DeviceConfig> json_devices_;   // then to -device in JSON form: QEMU 7.2's order
+  std::set<std::string> audiodevs_;
+  std::map<unsigned, boost::json::object> smbios_;  // what was given so far, by type
   std::string mem_path_;
   bool mem_prealloc_ = false;
   std::map<unsigned, NumaConfig::Node> numa_nodes_;  // by number

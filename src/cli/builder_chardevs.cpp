@@ -1,6 +1,7 @@
 // -chardev, -serial, -monitor, -qmp, -mon, -debugcon, -gdb, -parallel, and what -nographic makes of them.
 
 #include "cli/builder.h"
+#include "cli/help.h"
 #include "cli/property_list.h"
 
 namespace nandu {
@@ -9,9 +10,8 @@ constexpr size_t kSerialPorts = 4;
 }
 
 Result<> Builder::Chardev(std::string_view text) {
-  if (text == "help" || text == "?") {
-    out_.action = CommandLine::Action::kChardevHelp;
-    return {};
+  if (IsHelp(text)) {
+    return Answer(ChardevHelpText());
   }
   ChardevConfig chardev;
   chardev.options.source = Format("-chardev {}", text);

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "cli/builder.h"
+#include "cli/help.h"
 #include "cli/property_list.h"
+#include "machine/device_catalog.h"
 
 namespace nandu {
 namespace {
@@ -28,14 +30,11 @@ constexpr std::string_view kDiskProperties[] = {"serial", "werror", "rerror"};
 }  // namespace
 
 Result<> Builder::Device(std::string_view text) {
-  if (text == "help" || text == "?") {
-    out_.action = CommandLine::Action::kDeviceHelp;
-    return {};
+  if (IsHelp(text)) {
+    return Answer(DeviceHelpText());
   }
-  if (text.ends_with(",help") || text.ends_with(",?")) {
-    out_.action = CommandLine::Action::kDeviceOptionsHelp;
-    out_.subject = text.substr(0, text.find(','));
-    return {};
+  if (const auto driver = AsksForProperties(text)) {
+    return Answer(TRY(DeviceOptionsHelpText(*driver)));
   }
   DeviceConfig device;
   device.options.source = Format("-device {}", text);
@@ -45,6 +44,7 @@ Result<> Builder::Device(std::string_view text) {
   if (device.driver.empty()) {
     return Fail(Errc::kInvalidArgument, "a device needs its driver: -device DRIVER[,prop=value...]");
   }
+  TRY(FindDeviceFactory(device.driver));  // what nobody has is said before anything is opened
   (text.starts_with('{') ? json_devices_ : devices_).push_back(std::move(device));
   return {};
 }
@@ -103,9 +103,8 @@ Result<> Builder::Blockdev(std::string_view text) {
 }
 
 Result<> Builder::Netdev(std::string_view text) {
-  if (text == "help" || text == "?") {
-    out_.action = CommandLine::Action::kNetdevHelp;
-    return {};
+  if (IsHelp(text)) {
+    return Answer(NetdevHelpText());
   }
   boost::json::object bag = TRY(ParseOptionBag(text, "type", Nesting::kFlat));
   config_.netdevs.push_back({std::move(bag), Format("-netdev {}", text)});
@@ -121,6 +120,9 @@ Result<> Builder::Nic(std::string_view text) {
   DeviceConfig nic;
   nic.options.source = Format("-nic {}", text);
   std::string model = TRY(TakeString(&bag, "model"));
+  if (IsHelp(model)) {
+    return Answer("Supported NIC models:\nvirtio-net-pci\n");
+  }
   if (model.empty()) {
     return Fail(Errc::kUnsupported, "the default card e1000e is not there yet; add model=virtio-net-pci");
   }

@@ -1,12 +1,14 @@
-// -machine, -accel, -cpu, -smp, -m, -name, -uuid, -action, -overcommit and -rtc.
+// -machine, -accel, -cpu, -smp, -m, -name, -uuid, -action and -overcommit.
 
 #include <algorithm>
 #include <cctype>
 
 #include "base/json.h"
 #include "cli/builder.h"
+#include "cli/help.h"
 #include "cli/numbers.h"
 #include "cli/property_list.h"
+#include "machine/help.h"
 
 namespace nandu {
 namespace {
@@ -27,15 +29,55 @@ Result<> TakeIrqchip(PropertyList* list) {
                         "the interrupt controllers are the kernel's; a split irqchip is not there yet");
 }
 
+// Properties of a q35 machine that wait for what they are about.
+Result<> TakeMachineRest(PropertyList* list) {
+  struct Waits {
+    std::string_view key;
+    std::initializer_list<std::string_view> served;
+    std::string_view why;
+  };
+  constexpr std::string_view kFirmware = "it waits for firmware";
+  constexpr std::string_view kTrust = "it waits for trust in the guest (SEV and SGX)";
+  constexpr std::string_view kDeviceTree = "x86 guests take no device tree";
+  const Waits rest[] = {
+      {"pflash0", {}, kFirmware},
+      {"pflash1", {}, kFirmware},
+      {"max-fw-size", {}, kFirmware},
+      {"boot", {}, kFirmware},
+      {"memory-encryption", {}, kTrust},
+      {"confidential-guest-support", {}, kTrust},
+      {"sgx-epc", {}, kTrust},
+      {"dtb", {}, kDeviceTree},
+      {"dumpdtb", {}, kDeviceTree},
+      {"dt-compatible", {}, kDeviceTree},
+      {"phandle-start", {}, kDeviceTree},
+      {"max-ram-below-4g", {"0"}, "low memory is split where QEMU splits it by default"},
+      {"default-bus-bypass-iommu", {"off"}, "it waits for IOMMUs"},
+      {"bus-lock-ratelimit", {"0"}, "it waits for bus lock exits"},
+      {"pcspk-audiodev", {}, "it waits for sound"},
+      {"x-oem-id", {"BOCHS"}, "it waits for OEM names in the ACPI tables"},
+      {"x-oem-table-id", {"BXPC"}, "it waits for OEM names in the ACPI tables"},
+      {"kvm-shadow-mem", {}, "the kernel sizes its shadow pages"},
+      {"igd-passthru", {"off"}, "it belongs to Xen"},
+  };
+  for (const Waits& one : rest) {
+    TRY(list->TakeOnly(one.key, one.served, one.why));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<> Builder::Machine(std::string_view text) {
-  if (text == "help" || text == "?") {
-    out_.action = CommandLine::Action::kMachineHelp;
-    return {};
+  if (IsHelp(text)) {
+    return Answer(MachineHelpText());
   }
-  PropertyList list = TRY(PropertyList::Parse(text, "type"));
+  const auto asked = AsksForProperties(text);
+  PropertyList list = TRY(PropertyList::Parse(asked ? *asked : text, "type"));
   const std::string type = list.Take("type", config_.machine_type);
+  if (type == "none") {
+    return Fail(Errc::kUnsupported, "machine type 'none' waits for libvirt's probe; known: q35 (pc-q35-7.2)");
+  }
   if (std::ranges::find(kMachineTypes, type) == std::end(kMachineTypes)) {
     return Fail(Errc::kUnsupported, "machine type '{}' is not served; known: q35 (pc-q35-7.2)", type);
   }
@@ -63,13 +105,21 @@ Result<> Builder::Machine(std::string_view text) {
   TRY(list.TakeOnly("suppress-vmdesc", {"off", "on"}, "migration streams carry no description"));
   TRY(list.TakeOnly("nvdimm", {"off"}, "there are no NVDIMMs yet"));
   TRY(list.TakeOnly("hmat", {"off"}, "there is no HMAT yet"));
+  const std::string entry_point = list.Take("smbios-entry-point-type", "32");
+  if (entry_point != "32" && entry_point != "64") {
+    return Fail(Errc::kInvalidArgument, "smbios-entry-point-type={}: known are 32 and 64", entry_point);
+  }
+  config_.smbios.entry_point_64 = entry_point == "64";
+  TRY(TakeMachineRest(&list));
+  if (asked) {
+    return Answer(Format("pc-q35-7.2-machine options:\n{}", list.KnownText()));
+  }
   return list.Finish();
 }
 
 Result<> Builder::Accel(std::string_view text) {
-  if (text == "help" || text == "?") {
-    out_.action = CommandLine::Action::kAccelHelp;
-    return {};
+  if (IsHelp(text)) {
+    return Answer(AccelHelpText());
   }
   PropertyList list = TRY(PropertyList::Parse(text, "accel"));
   TRY(TakeAccelerators(list.Take("accel", "kvm")));
@@ -80,9 +130,8 @@ Result<> Builder::Accel(std::string_view text) {
 }
 
 Result<> Builder::Cpu(std::string_view text) {
-  if (text == "help" || text == "?") {
-    out_.action = CommandLine::Action::kCpuHelp;
-    return {};
+  if (IsHelp(text)) {
+    return Answer(CpuHelpText());
   }
   config_.cpu = text;
   return {};
@@ -190,14 +239,6 @@ Result<> Builder::Overcommit(std::string_view text) {
   PropertyList list = TRY(PropertyList::Parse(text, {}));
   config_.lock_memory = TRY(list.TakeSwitch("mem-lock", config_.lock_memory));
   TRY(list.TakeOnly("cpu-pm", {"off"}, "the host keeps its power management"));
-  return list.Finish();
-}
-
-Result<> Builder::Rtc(std::string_view text) {
-  PropertyList list = TRY(PropertyList::Parse(text, {}));
-  TRY(list.TakeOnly("base", {"utc"}, "the clock starts at the host's UTC time"));
-  TRY(list.TakeOnly("clock", {"host"}, "the clock follows the host's"));
-  TRY(list.TakeOnly("driftfix", {"none"}, "lost ticks are not made up for"));
   return list.Finish();
 }
 

@@ -7,6 +7,7 @@
 #include "cli/builder.h"
 #include "cli/keyval.h"
 #include "cli/numbers.h"
+#include "machine/help.h"
 
 namespace nandu {
 namespace {
@@ -31,6 +32,12 @@ Result<> TakeCpus(std::string_view text, std::vector<unsigned>* cpus) {
 }  // namespace
 
 Result<> Builder::Object(std::string_view text) {
+  if (IsHelp(text)) {
+    return Answer(ObjectHelpText());
+  }
+  if (const auto type = AsksForProperties(text)) {
+    return Answer(TRY(ObjectOptionsHelpText(*type)));
+  }
   boost::json::object bag = TRY(ParseOptionBag(text, "qom-type", Nesting::kFlat));
   const boost::json::value* type = bag.if_contains("qom-type");
   if (type == nullptr || !type->is_string()) {

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "cli/builder.h"
+#include "cli/help.h"
 
 namespace nandu {
 
@@ -28,6 +29,10 @@ Result<> Builder::Take(const Token& token) {
       {"mon", &Builder::Mon},           {"debugcon", &Builder::Debugcon},
       {"parallel", &Builder::Parallel}, {"gdb", &Builder::Gdb},
       {"display", &Builder::Display},   {"vga", &Builder::Vga},
+      {"audiodev", &Builder::Audiodev}, {"compat", &Builder::Compat},
+      {"msg", &Builder::Msg},           {"smbios", &Builder::Smbios},
+      {"global", &Builder::Global},     {"d", &Builder::LogItems},
+      {"trace", &Builder::TraceOption},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -72,9 +77,9 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
   } else if (option == "no-shutdown") {
     config_.shutdown = ShutdownAction::kPause;
   } else if (option == "h" || option == "help") {
-    out_.action = CommandLine::Action::kHelp;
+    out_.answer = HelpText();
   } else if (option == "version") {
-    out_.action = CommandLine::Action::kVersion;
+    out_.answer = VersionText();
   } else {
     // What is left states what nandu does anyhow: it runs on KVM and reads no configuration file.
     NANDU_CHECK(option == "enable-kvm" || option == "no-user-config",
@@ -83,17 +88,13 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
   return {};
 }
 
-Result<> Builder::Display(std::string_view text) {
-  if (text != "none") {
-    return Fail(Errc::kUnsupported, "there is no display '{}' yet; use -display none or -nographic", text);
-  }
-  return {};
+std::optional<std::string_view> Builder::AsksForProperties(std::string_view text) {
+  return text.ends_with(",help") || text.ends_with(",?") ? std::optional(text.substr(0, text.find(',')))
+                                                         : std::nullopt;
 }
 
-Result<> Builder::Vga(std::string_view text) {
-  if (text != "none") {
-    return Fail(Errc::kUnsupported, "there is no graphics card '{}' yet; use -vga none", text);
-  }
+Result<> Builder::Answer(std::string text) {
+  out_.answer = std::move(text);
   return {};
 }
 
@@ -109,6 +110,11 @@ Result<> Builder::Finish() {
       }
     }
   }
+  const SmbiosConfig& smbios = config_.smbios;
+  if (config_.kernel.empty() && !(smbios.given_types.empty() && smbios.structure_files.empty())) {
+    return Fail(Errc::kUnsupported,
+                "-smbios without -kernel waits for firmware, which passes it to the guest");
+  }
   if (!config_.kernel.empty() && !config_.bios.empty()) {
     return Fail(Errc::kUnsupported, "-kernel and -bios together wait for fw_cfg; give one of them");
   }
@@ -121,18 +127,20 @@ Result<CommandLine> ParseCommandLine(std::span<const std::string_view> arguments
   // What asks for help is answered even where the rest of the line would be refused, as QEMU does.
   for (const std::string_view word : arguments) {
     if (word == "-h" || word == "-help" || word == "--help") {
-      out.action = CommandLine::Action::kHelp;
+      out.answer = HelpText();
       return out;
     }
     if (word == "-version" || word == "--version") {
-      out.action = CommandLine::Action::kVersion;
+      out.answer = VersionText();
       return out;
     }
   }
   const std::vector<Token> tokens = TRY(Tokenize(arguments));
   for (const Token& token : tokens) {
+    const OptionSpec& option = *token.option;
+    TRY(CheckServed(Format("option '-{}'", option.name), option.handling, option.text));
     TRY(Prefix(builder.Take(token), token.Text()));
-    if (out.action != CommandLine::Action::kRun) {
+    if (out.answer) {
       return out;
     }
   }

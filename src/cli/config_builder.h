@@ -2,7 +2,7 @@
 // What only the machine can judge (a device's properties, a missing file) it judges.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,20 +16,7 @@ namespace nandu {
 
 // What a command line asks for besides, or instead of, running a VM.
 struct CommandLine {
-  enum class Action : uint8_t {
-    kRun,
-    kHelp,
-    kVersion,
-    kMachineHelp,
-    kCpuHelp,
-    kAccelHelp,
-    kDeviceHelp,
-    kDeviceOptionsHelp,
-    kChardevHelp,
-    kNetdevHelp
-  };
-  Action action = Action::kRun;
-  std::string subject;  // the driver of -device DRIVER,help
+  std::optional<std::string> answer;  // for stdout, instead of a VM: -help, -device help ...
   MachineConfig config;
   std::vector<std::string> notes;  // one line each on stderr: a default device that nandu does not have yet
 };

@@ -100,7 +100,7 @@ std::string CompletionScript(const std::string& shell) {
         "  if [[ $word == -* ]]; then\n"
         "    COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n"
         "  elif [[ $COMP_CWORD -eq 1 ]]; then\n"
-        "    COMPREPLY=($(compgen -W 'run options completion help version' -- \"$word\"))\n"
+        "    COMPREPLY=($(compgen -W 'run options devices completion help version' -- \"$word\"))\n"
         "  else\n"
         "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
         "  fi\n"

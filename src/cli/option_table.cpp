@@ -9,16 +9,16 @@ constexpr Handling kWorks = Handling::kWorks;
 constexpr Handling kPlanned = Handling::kPlanned;
 constexpr Handling kRefused = Handling::kRefused;
 
-constexpr std::string_view kNoDisplay = "there is no display yet; use -display none or -nographic";
-constexpr std::string_view kNoAudio = "there is no sound yet";
+constexpr std::string_view kNoDisplay = "it waits for VGA and a screen; use -display none or -nographic";
+constexpr std::string_view kNoSpice = "it waits for SPICE";
+constexpr std::string_view kNoAudio = "it waits for sound";
 constexpr std::string_view kNoFirmwareTables =
-    "it waits for fw_cfg and firmware; boot with -kernel, or -bios for a bare ROM";
+    "it waits for firmware and fw_cfg; boot with -kernel, or -bios for a bare ROM";
 constexpr std::string_view kNoMigration = "it waits for migration and snapshots";
 constexpr std::string_view kTcgOnly = "it belongs to QEMU's translator; nandu runs guests on KVM only";
 constexpr std::string_view kNoXen = "nandu runs on KVM, not on Xen";
-constexpr std::string_view kNoUsb = "there is no USB yet";
-constexpr std::string_view kNoIde =
-    "there is no IDE, AHCI or floppy controller yet; use -drive if=virtio,file=FILE";
+constexpr std::string_view kNoUsb = "it waits for USB";
+constexpr std::string_view kNoIde = "it waits for AHCI, CD-ROMs and floppies; use -drive if=virtio,file=FILE";
 
 // In the order of QEMU's own help.
 constexpr OptionSpec kOptions[] = {
@@ -35,8 +35,9 @@ constexpr OptionSpec kOptions[] = {
     {"numa", true, kWorks, "node[,nodeid=n][,cpus=a[-b]]...[,memdev=i] | dist,src=a,dst=b,val=d",
      "a NUMA node, or the distance between two"},
     {"add-fd", true, kPlanned, "", "it waits for QMP's descriptor sets"},
-    {"set", true, kPlanned, "", "give the property to its own option instead"},
-    {"global", true, kPlanned, "", "give the property to its -device instead"},
+    {"set", true, kPlanned, "", "it waits for libvirt's command line; give the property to its own option"},
+    {"global", true, kWorks, "driver.property=value | driver=d,property=p,value=v",
+     "a default for every device of a driver, built in or added"},
     {"boot", true, kPlanned, "", kNoFirmwareTables},
     {"m", true, kWorks, "[size=]n[K|M|G|T]",
      "guest memory, in MiB unless a suffix says otherwise (default 128)"},
@@ -45,7 +46,7 @@ constexpr OptionSpec kOptions[] = {
     {"k", true, kPlanned, "", kNoDisplay},
     {"audio-help", false, kPlanned, "", kNoAudio},
     {"audio", true, kPlanned, "", kNoAudio},
-    {"audiodev", true, kPlanned, "", kNoAudio},
+    {"audiodev", true, kWorks, "none,id=i", "an audio backend: none"},
     {"device", true, kWorks, "driver[,prop=value...]",
      "add a device ('-device help', '-device DRIVER,help')"},
     {"name", true, kWorks, "[guest=]name[,process=name][,debug-threads=on|off]", "the guest's name"},
@@ -63,9 +64,9 @@ constexpr OptionSpec kOptions[] = {
      "add a disk image, and its disk with if=virtio"},
     {"mtdblock", true, kRefused, "", "a PC has no on-board flash of this kind"},
     {"sd", true, kRefused, "", "a q35 board has no SD slot"},
-    {"snapshot", false, kPlanned, "", "it waits for qcow2 overlays"},
-    {"fsdev", true, kPlanned, "", "shared folders wait for virtio-fs"},
-    {"virtfs", true, kPlanned, "", "shared folders wait for virtio-fs"},
+    {"snapshot", false, kPlanned, "", "it waits for qcow2 and its overlays"},
+    {"fsdev", true, kPlanned, "", "it waits for shared folders (virtio-fs and 9p)"},
+    {"virtfs", true, kPlanned, "", "it waits for shared folders (virtio-fs and 9p)"},
     {"iscsi", true, kRefused, "",
      "there is no iSCSI initiator inside nandu; log in with open-iscsi and pass the block device"},
     {"usb", false, kPlanned, "", kNoUsb},
@@ -73,18 +74,19 @@ constexpr OptionSpec kOptions[] = {
     {"display", true, kWorks, "none", "the display: none"},
     {"nographic", false, kWorks, "",
      "no display; serial port and monitor share the terminal (Ctrl-a x ends, Ctrl-a h helps)"},
-    {"spice", true, kPlanned, "", kNoDisplay},
+    {"spice", true, kPlanned, "", kNoSpice},
     {"portrait", false, kRefused, "", "it turned one PDA's screen"},
     {"rotate", true, kRefused, "", "it turned one PDA's screen"},
     {"vga", true, kWorks, "none", "the graphics card: none"},
     {"full-screen", false, kPlanned, "", kNoDisplay},
-    {"vnc", true, kPlanned, "", kNoDisplay},
+    {"vnc", true, kPlanned, "", "it waits for the VNC server; use -display none"},
     {"win2k-hack", false, kRefused, "", "it slowed IDE down for one release of Windows 2000"},
     {"no-fd-bootchk", false, kPlanned, "", kNoFirmwareTables},
-    {"no-acpi", false, kPlanned, "", "q35 guests without ACPI are not served yet"},
+    {"no-acpi", false, kPlanned, "", "it waits for boards without ACPI"},
     {"no-hpet", false, kWorks, "", "no HPET (the same as -machine hpet=off)"},
     {"acpitable", true, kPlanned, "", "it waits for user-supplied ACPI tables"},
-    {"smbios", true, kPlanned, "", "it waits for user-supplied SMBIOS strings"},
+    {"smbios", true, kWorks, "type=0|1|2|3|4|11|17[,field=value...] | file=binary",
+     "what the guest's DMI tables say of BIOS, system, board, chassis, processors, memory; OEM strings"},
     {"netdev", true, kWorks, "tap,id=i[,ifname=n][,fd=h|fds=x:y][,queues=n]...",
      "add a network backend: tap"},
     {"nic", true, kWorks, "none|tap[,model=virtio-net-pci][,mac=m]...",
@@ -92,14 +94,16 @@ constexpr OptionSpec kOptions[] = {
     {"net", true, kWorks, "none", "none: no default network card"},
     {"chardev", true, kWorks, "backend,id=i[,prop=value...]",
      "add a character backend: stdio, file, pty, socket, pipe, null"},
-    {"tpmdev", true, kPlanned, "", "there is no TPM yet"},
+    {"tpmdev", true, kPlanned, "", "it waits for TPMs (swtpm)"},
     {"bios", true, kWorks, "file", "map a ROM at the top of memory and start at the reset vector"},
     {"pflash", true, kPlanned, "", kNoFirmwareTables},
     {"kernel", true, kWorks, "file", "boot a Linux bzImage or a PVH ELF kernel directly"},
     {"append", true, kWorks, "text", "the kernel's command line"},
     {"initrd", true, kWorks, "file", "the initial RAM disk"},
     {"dtb", true, kRefused, "", "x86 guests take no device tree"},
-    {"compat", true, kPlanned, "", "no interface is deprecated yet"},
+    {"compat", true, kWorks,
+     "[deprecated-input=accept|reject|crash][,deprecated-output=accept|hide][,unstable-...]",
+     "a policy for deprecated and unstable interfaces: nandu has none"},
     {"fw_cfg", true, kPlanned, "", kNoFirmwareTables},
     {"serial", true, kWorks, "dev",
      "the next serial port: stdio, mon:stdio, pty, file:F, unix:P,server=on, null, none ..."},
@@ -117,7 +121,7 @@ constexpr OptionSpec kOptions[] = {
      "keep all memory of this process in RAM; C-states stay the host's"},
     {"gdb", true, kWorks, "dev", "serve gdb on a device: tcp::1234, unix:PATH, stdio, chardev:ID"},
     {"s", false, kWorks, "", "the same as -gdb tcp::1234"},
-    {"d", true, kPlanned, "", "it waits for trace points"},
+    {"d", true, kWorks, "item1,...", "what is logged besides: guest_errors, trace:PATTERN ('-d help')"},
     {"D", true, kWorks, "file", "write the log to a file instead of stderr"},
     {"dfilter", true, kRefused, "", kTcgOnly},
     {"seed", true, kRefused, "", "nandu takes its random numbers from the kernel alone"},
@@ -133,26 +137,35 @@ constexpr OptionSpec kOptions[] = {
     {"loadvm", true, kPlanned, "", kNoMigration},
     {"daemonize", false, kWorks, "", "go to the background once the VM is ready"},
     {"option-rom", true, kPlanned, "", kNoFirmwareTables},
-    {"rtc", true, kWorks, "[base=utc]", "the clock's base: utc"},
+    {"rtc", true, kWorks, "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
+     "what the clock starts at and follows, and whether missed periodic interrupts are made up for"},
     {"icount", true, kRefused, "", kTcgOnly},
-    {"watchdog-action", true, kPlanned, "", "there is no watchdog yet"},
-    {"echr", true, kPlanned, "", "the terminal's escape key is Ctrl-a"},
+    {"watchdog-action", true, kPlanned, "", "it waits for watchdogs"},
+    {"echr", true, kPlanned, "", "it waits for a choice of escape keys; the terminal's is Ctrl-a"},
     {"incoming", true, kPlanned, "", kNoMigration},
     {"only-migratable", false, kPlanned, "", kNoMigration},
     {"nodefaults", false, kWorks, "", "no default devices"},
     {"chroot", true, kPlanned, "", "it waits for the sandbox"},
     {"runas", true, kPlanned, "", "it waits for the sandbox"},
     {"sandbox", true, kPlanned, "", "it waits for the sandbox"},
-    {"readconfig", true, kPlanned, "", "give the options on the command line"},
+    {"readconfig", true, kPlanned, "",
+     "it waits for configuration files; give the options on the command line"},
     {"no-user-config", false, kWorks, "", "read no configuration file (nandu reads none)"},
-    {"trace", true, kPlanned, "", "it waits for trace points"},
+    {"trace", true, kWorks, "[enable=]pattern[,events=file][,file=file]", "trace events ('-trace help')"},
     {"plugin", true, kRefused, "", kTcgOnly},
-    {"async-teardown", false, kRefused, "", "a VM's memory is gone as soon as its process is"},
-    {"msg", true, kPlanned, "", "it waits for message formats"},
+    {"async-teardown", false, kRefused, "",
+     "a VM's memory goes with its process, and nothing stays behind to take it apart"},
+    {"msg", true, kWorks, "[timestamp=on|off][,guest-name=on|off]",
+     "what messages on stderr begin with: the time, the guest's name"},
     {"dump-vmstate", true, kRefused, "", "nandu's state format is its own (docs/state.md)"},
     {"enable-sync-profile", false, kRefused, "", "it profiles QEMU's own locks"},
     {"object", true, kWorks, "iothread,id=i | memory-backend-ram|memfd|file,id=i,size=s[,prop=value...]",
      "add an object"},
+    // Options that QEMU does not list in its help.
+    {"qtest", true, kRefused, "", "it tests QEMU itself"},
+    {"qtest-log", true, kRefused, "", "it tests QEMU itself"},
+    {"g", true, kRefused, "", "it sets the screen's size on SPARC and PowerPC boards"},
+    {"prom-env", true, kRefused, "", "it sets variables of OpenFirmware, which PCs do not have"},
 };
 
 }  // namespace

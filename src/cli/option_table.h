@@ -3,17 +3,13 @@
 // is ignored.
 #pragma once
 
-#include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
-namespace nandu {
+#include "machine/handling.h"
 
-enum class Handling : uint8_t {
-  kWorks,
-  kPlanned,  // refused today; the text says what it waits for
-  kRefused,  // refused for good; the text says why and what to do instead
-};
+namespace nandu {
 
 struct OptionSpec {
   std::string_view name;  // without dashes
@@ -25,5 +21,11 @@ struct OptionSpec {
 
 std::span<const OptionSpec> OptionTable();
 const OptionSpec* FindOption(std::string_view name);
+
+// The test that shows an option that works ("disk.lab.case", "unit_cli.Suite.Case"); empty for the others.
+std::string_view TestOf(const OptionSpec& option);
+
+std::string OptionSupportText();      // a line per option: nandu options
+std::string OptionSupportMarkdown();  // docs/command-line.md
 
 }  // namespace nandu

@@ -62,6 +62,16 @@ Result<> PropertyList::TakeOnly(std::string_view key, std::initializer_list<std:
   return {};
 }
 
+std::string PropertyList::KnownText() const {
+  std::vector<std::string> names = known_;
+  std::ranges::sort(names);
+  std::string text;
+  for (const std::string& name : names) {
+    text += Format("  {}=\n", name);
+  }
+  return text;
+}
+
 Result<> PropertyList::Finish() const {
   if (items_.empty()) {
     return {};

@@ -25,6 +25,7 @@ class PropertyList {
   // A property nandu serves with these values only: anything else is refused with `why`.
   Result<> TakeOnly(std::string_view key, std::initializer_list<std::string_view> served,
                     std::string_view why);
+  std::string KnownText() const;  // a line for each property that was asked for so far, for help
   // Everything was taken, or the error names what was not.
   Result<> Finish() const;
 

@@ -7,15 +7,14 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/log_style.h"
 #include "base/thread_name.h"
+#include "base/trace.h"
 #include "cli/config_builder.h"
 #include "cli/daemonize.h"
-#include "cli/help.h"
 #include "cli/pid_file.h"
 #include "gdb/server.h"
 #include "loop/control_loop.h"
-#include "machine/device_catalog.h"
-#include "machine/help.h"
 #include "machine/machine.h"
 #include "qmp/monitors.h"
 #include "sandbox/limits.h"
@@ -27,25 +26,8 @@ constexpr int kFailed = 1;
 
 void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 void Complain(std::string_view text) {
-  std::fprintf(stderr, "nandu: %.*s\n", static_cast<int>(text.size()), text.data());
-}
-
-// What a command line may ask for instead of a VM.
-Result<std::string> Answer(const CommandLine& line) {
-  using Action = CommandLine::Action;
-  switch (line.action) {
-    case Action::kHelp: return HelpText();
-    case Action::kVersion: return VersionText();
-    case Action::kMachineHelp: return MachineHelpText();
-    case Action::kAccelHelp: return AccelHelpText();
-    case Action::kCpuHelp: return CpuHelpText();
-    case Action::kDeviceHelp: return DeviceHelpText();
-    case Action::kDeviceOptionsHelp: return DeviceOptionsHelpText(line.subject);
-    case Action::kChardevHelp: return ChardevHelpText();
-    case Action::kNetdevHelp: return NetdevHelpText();
-    case Action::kRun: break;
-  }
-  return std::string();
+  std::fprintf(stderr, "%snandu: %.*s\n", MessagePrefix().c_str(), static_cast<int>(text.size()),
+               text.data());
 }
 
 // Requests hang in the kernel: the machine cannot be taken apart. The kernel keeps the pages that a request
@@ -57,10 +39,31 @@ Result<std::string> Answer(const CommandLine& line) {
   std::_Exit(status);
 }
 
-Result<int> RunMachine(const MachineConfig& config) {
+Result<> StartLogging(const MachineConfig& config) {
   if (!config.log_file.empty()) {
     TRY(SetLogFile(config.log_file));
   }
+  if (config.log_every_guest_error) {
+    LogWithoutLimit();
+  }
+  if (!config.trace.file.empty()) {
+    TRY(Prefix(SetTraceFile(config.trace.file), "-trace"));
+  }
+  for (const std::string& pattern : config.trace.patterns) {
+    EnableTrace(pattern);  // one that names nothing was told when it was parsed
+  }
+  for (const std::string& path : config.trace.event_files) {
+    std::string unknown;
+    TRY(Prefix(EnableTraceFile(path, &unknown), "-trace events="));
+    if (!unknown.empty()) {
+      Log(LogLevel::kWarning, "-trace events={}: there is no trace event {}", path, unknown);
+    }
+  }
+  return {};
+}
+
+Result<int> RunMachine(const MachineConfig& config) {
+  TRY(StartLogging(config));
   TRY(RaiseFileLimit());
   KeepThreadNames(config.debug_threads);
   if (!config.process_name.empty()) {
@@ -100,14 +103,12 @@ int RunCommandLine(std::span<const std::string_view> arguments) {
     Complain(line.error().message);
     return kFailed;
   }
-  if (line->action != CommandLine::Action::kRun) {
-    const Result<std::string> answer = Answer(*line);
-    if (!answer) {
-      Complain(answer.error().message);
-      return kFailed;
-    }
-    Print(*answer);
+  if (line->answer) {
+    Print(*line->answer);
     return 0;
+  }
+  if (const MachineConfig& config = line->config; config.msg_timestamp || config.msg_guest_name) {
+    SetMessageStyle({config.msg_timestamp, config.msg_guest_name ? config.name : std::string()});
   }
   for (const std::string& note : line->notes) {
     Complain(note);

@@ -36,10 +36,6 @@ Result<std::vector<Token>> Tokenize(std::span<const std::string_view> arguments)
       }
       token.value = arguments[++i];
     }
-    if (option->handling != Handling::kWorks) {
-      return Fail(Errc::kUnsupported, "option '-{}' is {}: {}", option->name,
-                  option->handling == Handling::kPlanned ? "not served yet" : "refused", option->text);
-    }
     tokens.push_back(token);
   }
   return tokens;

@@ -19,8 +19,8 @@ struct Token {
   std::string Text() const;  // "-smp 4", for error sentences
 };
 
-// `arguments`: argv without the program's name. Unknown, planned and refused options are errors with a
-// sentence.
+// `arguments`: argv without the program's name. An unknown option or a missing value is an error; whether
+// an option is served the config builder says.
 Result<std::vector<Token>> Tokenize(std::span<const std::string_view> arguments);
 
 }  // namespace nandu

@@ -6,27 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "base/format.h"
 #include "cli/help.h"
 #include "cli/option_table.h"
+#include "machine/device_support.h"
 
 namespace nandu {
 namespace {
 
-constexpr std::string_view kVerbs[] = {"run", "options", "completion", "help", "version"};
+constexpr std::string_view kVerbs[] = {"run", "options", "devices", "completion", "help", "version"};
 
 void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-std::string OptionsText() {
-  std::string text;
-  for (const OptionSpec& option : OptionTable()) {
-    const std::string_view state = option.handling == Handling::kWorks     ? "works"
-                                   : option.handling == Handling::kPlanned ? "planned"
-                                                                           : "refused";
-    text += Format("{:<8} -{:<20} {}\n", state, option.name, option.text);
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -42,6 +31,11 @@ VerbOutcome RunVerb(std::span<const std::string_view> arguments) {
   app.add_subcommand("run", "run a VM with QEMU's options, as nandu does without a command");
   CLI::App* options = app.add_subcommand(
       "options", "list QEMU's options: which work, which are planned, which are refused and why");
+  bool markdown = false;
+  options->add_flag("--markdown", markdown, "the list as docs/command-line.md");
+  CLI::App* devices = app.add_subcommand(
+      "devices", "list QEMU's devices: which work, which are planned, which are refused and why");
+  devices->add_flag("--markdown", markdown, "the list as a table of docs/devices.md");
   CLI::App* completion = app.add_subcommand("completion", "print a completion script for your shell");
   std::string shell;
   completion->add_option("shell", shell, "bash, zsh or fish")
@@ -61,7 +55,9 @@ VerbOutcome RunVerb(std::span<const std::string_view> arguments) {
     return {false, app.exit(error), {}};
   }
   if (options->parsed()) {
-    Print(OptionsText());
+    Print(markdown ? OptionSupportMarkdown() : OptionSupportText());
+  } else if (devices->parsed()) {
+    Print(markdown ? DeviceSupportMarkdown() : DeviceSupportText());
   } else if (completion->parsed()) {
     Print(CompletionScript(shell));
   } else if (help->parsed()) {

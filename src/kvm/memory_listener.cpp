@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/trace.h"
 
 namespace nandu {
 namespace {
@@ -74,6 +75,8 @@ bool KvmMemoryListener::SetSlot(const KvmSlot& slot, bool present) {
   region.guest_phys_addr = slot.base;
   region.memory_size = present ? slot.size : 0;
   region.userspace_addr = reinterpret_cast<uint64_t>(slot.block->host()) + slot.block_offset;
+  Trace(TraceEvent::kKvmMemorySlot, "{} of '{}' at {:#x}, {:#x} bytes", slot.id, slot.block->name(),
+        slot.base, region.memory_size);
   if (ioctl(vm_.fd(), KVM_SET_USER_MEMORY_REGION, &region) == 0) {
     return true;
   }

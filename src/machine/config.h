@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "boot/smbios_options.h"
+
 namespace nandu {
 
 // A bag and the words it came from, for error sentences: "-device virtio-blk-pci,drive=disk0".
@@ -33,6 +35,13 @@ struct DeviceConfig {
   std::string driver;
   std::string id;  // empty: none given
   OptionBag options;
+};
+
+// -global: a default for the devices of a driver, or of a class of drivers (virtio-pci, pci-device).
+struct GlobalConfig {
+  std::string driver;
+  std::string property;
+  std::string value;
 };
 
 // Where a serial port, a monitor or QMP goes: a chardev by id.
@@ -68,6 +77,36 @@ struct NumaConfig {
   std::vector<std::vector<uint8_t>> distances;  // [from][to]; empty: none given
 };
 
+// -rtc: what the guest's clock starts at and what it follows.
+struct RtcConfig {
+  enum class Base : uint8_t { kUtc, kLocaltime, kDate };
+  enum class Clock : uint8_t { kHost, kRt, kVm };
+  Base base = Base::kUtc;
+  int64_t date_s = 0;  // of kDate: seconds since 1970
+  Clock clock = Clock::kHost;
+  bool slew = false;  // driftfix=slew: periodic interrupts that were missed are made up for
+};
+
+// -trace and -d trace:.
+struct TraceConfig {
+  std::vector<std::string> patterns;
+  std::vector<std::string> event_files;  // of patterns
+  std::string file;                      // where lines go; empty: stderr
+};
+
+// -smbios. What stands in files is read by the machine.
+struct SmbiosConfig {
+  SmbiosOptions fields;  // all but what the files below bring
+  struct OemString {
+    std::string text;  // or the path of a file that holds it
+    bool in_file = false;
+  };
+  std::vector<OemString> oem_strings;
+  std::vector<std::string> structure_files;
+  std::vector<uint8_t> given_types;  // those with fields
+  bool entry_point_64 = false;       // -machine smbios-entry-point-type=64
+};
+
 // What a shutdown or reset does (-no-reboot, -no-shutdown, -action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
@@ -75,6 +114,7 @@ enum class ShutdownAction : uint8_t { kPowerOff, kPause };
 struct MachineConfig {
   std::string machine_type = "pc-q35-7.2";
   bool hpet = true;
+  bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
   bool dump_guest_core = true;
   bool mem_merge = true;
 
@@ -91,6 +131,8 @@ struct MachineConfig {
   bool debug_threads = true;  // threads have names of their own
   std::string uuid;           // canonical text; empty: none
 
+  SmbiosConfig smbios;
+
   std::string kernel;  // paths; empty: none
   std::string initrd;
   std::string append;
@@ -103,11 +145,13 @@ struct MachineConfig {
   std::vector<ChardevConfig> chardevs;  // every one, also those of -serial and -monitor
   std::vector<DeviceConfig> devices;    // in command-line order: it decides PCI addresses
   std::vector<std::string> serials;     // chardev ids for COM1..4; empty string: port absent
+  std::vector<GlobalConfig> globals;    // in order: later ones win
   std::string debugcon;                 // chardev id; empty: none
   std::vector<MonitorConfig> monitors;
 
   std::string gdb;  // chardev id of -gdb; empty: none
 
+  RtcConfig rtc;
   bool start_paused = false;  // -S
   RebootAction reboot = RebootAction::kReset;
   ShutdownAction shutdown = ShutdownAction::kPowerOff;
@@ -116,6 +160,10 @@ struct MachineConfig {
   bool daemonize = false;
   std::string pidfile;
   std::string log_file;
+  bool log_every_guest_error = false;  // -d guest_errors: not one a second
+  TraceConfig trace;
+  bool msg_timestamp = false;   // messages on stderr begin with the time,
+  bool msg_guest_name = false;  // and with the guest's name
 };
 
 }  // namespace nandu

@@ -23,6 +23,8 @@ Result<> Validate(const IothreadOptions& options) {
 
 }  // namespace
 
+const TypeInfo& IothreadOptionsType() { return TypeOf<IothreadOptions>(); }
+
 IoThreads::~IoThreads() { StopAll(); }
 
 Result<std::unique_ptr<IoLoop>> IoThreads::StartLoop(const std::string& name, const IoLoopOptions& options) {

@@ -14,6 +14,9 @@
 
 namespace nandu {
 
+struct TypeInfo;
+const TypeInfo& IothreadOptionsType();  // what -object iothread takes
+
 class IoThreads {
  public:
   IoThreads() = default;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "base/trace.h"
 
 namespace nandu {
 
@@ -37,7 +38,7 @@ Lifecycle::Lifecycle(ControlLoop& loop, VmClock& clock, LifecycleParts parts, co
 Lifecycle::~Lifecycle() { *alive_ = false; }
 
 void Lifecycle::SetPhase(Phase phase) {
-  Log(LogLevel::kDebug, "lifecycle: {} -> {}", PhaseName(phase_), PhaseName(phase));
+  Trace(TraceEvent::kLifecyclePhase, "{} -> {}", PhaseName(phase_), PhaseName(phase));
   phase_ = phase;
 }
 
@@ -46,7 +47,7 @@ void Lifecycle::SetState(RunState state) {
     return;
   }
   NANDU_CHECK(CanTransition(state_, state), "a run state follows QEMU's transition table");
-  Log(LogLevel::kDebug, "run state: {} -> {}", RunStateName(state_), RunStateName(state));
+  Trace(TraceEvent::kRunState, "{} -> {}", RunStateName(state_), RunStateName(state));
   state_ = state;
 }
 

@@ -71,6 +71,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
     }
   }
   input.hpet = config.hpet;
+  input.s4 = config.acpi_s4;
   input.numa.node_bytes = node_bytes;
   input.numa.node_of_cpu.resize(config.smp.cpus);
   for (uint32_t node = 0; node < config.numa.nodes.size(); ++node) {
@@ -87,6 +88,8 @@ SmbiosInput Machine::Impl::MakeSmbiosInput() const {
   SmbiosInput input;
   input.memory = LayoutOf(*board);
   input.uuid = UuidBytes(config.uuid);
+  input.options = smbios;
+  input.entry_point = config.smbios.entry_point_64 ? SmbiosEntryPoint::k30 : SmbiosEntryPoint::k28;
   input.sockets = config.smp.sockets;
   input.cores_per_socket = config.smp.dies * config.smp.cores;
   input.threads_per_core = config.smp.threads;

@@ -1,9 +1,11 @@
 // How a machine is put together, in the order it is put together.
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <fcntl.h>
 
 #include "base/log.h"
 #include "machine/device_catalog.h"
+#include "machine/globals.h"
 #include "machine/machine_impl.h"
 
 namespace nandu {
@@ -50,6 +52,43 @@ Result<> Machine::Impl::OpenBootFiles() {
   if (!config.bios.empty()) {
     const BootFile file = TRY(open(config.bios, "-bios"));
     rom = TRY(Prefix(FirmwareRom::Open(file), "-bios"));
+  }
+  return ReadSmbiosFiles();
+}
+
+Result<> Machine::Impl::ReadSmbiosFiles() {
+  static constexpr uint64_t kMostBytes = 64 << 10;  // more than all of the tables may have
+  const auto read = [this](const std::string& path) -> Result<std::vector<uint8_t>> {
+    UniqueFd fd = TRY(opener->Open(path, O_RDONLY));
+    const BootFile file = TRY(BootFile::FromFd(std::move(fd), path));
+    if (file.size() > kMostBytes) {
+      return Fail(Errc::kInvalidArgument, "{} has {} bytes; SMBIOS tables hold less than {}", path,
+                  file.size(), kMostBytes);
+    }
+    std::vector<uint8_t> bytes(file.size());
+    TRY(file.Read(0, bytes.data(), bytes.size()));
+    return bytes;
+  };
+  smbios = config.smbios.fields;
+  for (const SmbiosConfig::OemString& wanted : config.smbios.oem_strings) {
+    if (!wanted.in_file) {
+      smbios.oem_strings.push_back(wanted.text);
+      continue;
+    }
+    const std::vector<uint8_t> bytes = TRY(Prefix(read(wanted.text), "-smbios type=11"));
+    smbios.oem_strings.emplace_back(bytes.begin(), std::ranges::find(bytes, uint8_t{0}));
+    if (smbios.oem_strings.back().empty()) {
+      return Fail(Errc::kInvalidArgument, "-smbios type=11: {} holds no string", wanted.text);
+    }
+  }
+  for (const std::string& path : config.smbios.structure_files) {
+    std::vector<uint8_t> bytes = TRY(Prefix(read(path), "-smbios"));
+    TRY(Prefix(CheckSmbiosStructure(bytes), Format("-smbios file={}", path)));
+    if (std::ranges::find(config.smbios.given_types, bytes[0]) != config.smbios.given_types.end()) {
+      return Fail(Errc::kInvalidArgument, "-smbios file={}: its type {} is given by fields as well", path,
+                  bytes[0]);
+    }
+    smbios.structures.push_back(std::move(bytes));
   }
   return {};
 }
@@ -140,7 +179,9 @@ Result<> Machine::Impl::AddDevices() {
       }
     }
     const std::string id = wanted.id.empty() ? Format("#{}{}", factory->driver, devices.size()) : wanted.id;
-    devices.push_back(TRY(Prefix(factory->create(*host, id, wanted.options.values), wanted.options.source)));
+    const boost::json::object options =
+        TRY(Prefix(WithGlobals(*factory, wanted.options.values, config.globals), wanted.options.source));
+    devices.push_back(TRY(Prefix(factory->create(*host, id, options), wanted.options.source)));
     all_devices.push_back(devices.back().get());
   }
   return {};

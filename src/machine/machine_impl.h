@@ -31,6 +31,7 @@ struct Machine::Impl {
 
   Result<> OpenBackends();
   Result<> OpenBootFiles();
+  Result<> ReadSmbiosFiles();
   Result<> BuildBoard();
   Result<> AddDevices();
   Result<> PrepareBoot();
@@ -49,6 +50,7 @@ struct Machine::Impl {
   // In the order they are made; what is made from another goes first.
   std::unique_ptr<Opener> opener;
   Backends backends;
+  SmbiosOptions smbios;  // with what its files hold
   std::optional<BootFile> kernel;
   std::optional<BootFile> initrd;
   std::optional<FirmwareRom> rom;

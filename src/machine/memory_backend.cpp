@@ -234,6 +234,10 @@ Result<MemoryBackend> CreateFile(Opener& opener, const MachineConfig& config,
 
 }  // namespace
 
+const TypeInfo& RamBackendOptionsType() { return TypeOf<BackendOptions>(); }
+const TypeInfo& MemfdBackendOptionsType() { return TypeOf<MemfdOptions>(); }
+const TypeInfo& FileBackendOptionsType() { return TypeOf<FileOptions>(); }
+
 Result<MemoryBackend> CreateMemoryBackend(Opener& opener, const MachineConfig& config, const OptionBag& bag) {
   boost::json::object values = bag.values;
   const std::string type(values.at("qom-type").get_string());

@@ -12,10 +12,17 @@
 
 namespace nandu {
 
+struct TypeInfo;
+
 struct MemoryBackend {
   std::string id;
   std::shared_ptr<RamBlock> block;
 };
+
+// The options each type takes, for -object TYPE,help.
+const TypeInfo& RamBackendOptionsType();
+const TypeInfo& MemfdBackendOptionsType();
+const TypeInfo& FileBackendOptionsType();
 
 Result<MemoryBackend> CreateMemoryBackend(Opener& opener, const MachineConfig& config, const OptionBag& bag);
 

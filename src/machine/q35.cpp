@@ -1,5 +1,7 @@
 #include "machine/q35.h"
 
+#include <ctime>
+
 #include "base/log.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/hpet.h"
@@ -8,6 +10,27 @@
 #include "kvm/irqchip_state.h"
 
 namespace nandu {
+
+namespace {
+
+void TakeRtcConfig(const RtcConfig& config, int64_t realtime_ns, Rtc::Options* rtc) {
+  constexpr int64_t kSecondNs = 1'000'000'000;
+  switch (config.clock) {
+    case RtcConfig::Clock::kHost: rtc->follows = Rtc::Follows::kRealtime; break;
+    case RtcConfig::Clock::kRt: rtc->follows = Rtc::Follows::kMonotonic; break;
+    case RtcConfig::Clock::kVm: rtc->follows = Rtc::Follows::kVm; break;
+  }
+  rtc->lost_ticks = config.slew ? Rtc::LostTicks::kSlew : Rtc::LostTicks::kDiscard;
+  if (config.base == RtcConfig::Base::kDate) {
+    rtc->start_s = config.date_s;
+  } else if (config.base == RtcConfig::Base::kLocaltime) {
+    const std::time_t now = realtime_ns / kSecondNs;
+    std::tm local = {};
+    rtc->offset_s = localtime_r(&now, &local) != nullptr ? local.tm_gmtoff : 0;
+  }
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Q35>> Q35::Create(DeviceHost& host, KvmBoard& board, const MachineConfig& config) {
   std::unique_ptr<Q35> q35(new Q35(host, board));
@@ -56,6 +79,7 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   rtc.low_ram_bytes = board_.map().low_ram_bytes;
   rtc.high_ram_bytes = board_.map().high_ram_bytes;
   rtc.cpus = config.smp.cpus;
+  TakeRtcConfig(config.rtc, host_.clock().RealtimeNs(), &rtc);
   others_.push_back(TRY(Rtc::Create(host_, *rtc_line, rtc)));
   return {};
 }

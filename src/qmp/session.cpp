@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/trace.h"
 #include "qmp/capabilities.h"
 #include "qmp/monitor_output.h"
 #include "qmp/request.h"
@@ -160,6 +161,7 @@ void QmpSession::Run(const ClientPtr& client, const Request& request) {
     Refuse(client, request, *request.failure);
     return;
   }
+  Trace(TraceEvent::kQmpCommand, "{}", request.command);
   if (request.command == kCapabilitiesCommand) {
     Negotiate(client, request);
     return;

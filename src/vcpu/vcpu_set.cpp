@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "base/trace.h"
 #include "kvm/kvm_vm.h"
 #include "vcpu/cpuid.h"
 
@@ -63,6 +64,7 @@ void VcpuSet::Start(const std::function<void(unsigned)>& on_thread) {
 }
 
 void VcpuSet::PauseAll(UniqueFunction<void()> done) {
+  Trace(TraceEvent::kVcpusPause, "{} vCPUs", vcpus_.size());
   struct Wait {
     std::atomic<size_t> left;
     UniqueFunction<void()> done;
@@ -83,6 +85,7 @@ void VcpuSet::PauseAll(UniqueFunction<void()> done) {
 }
 
 void VcpuSet::ResumeAll() {
+  Trace(TraceEvent::kVcpusResume, "{} vCPUs", vcpus_.size());
   for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
     vcpu->Resume();
   }

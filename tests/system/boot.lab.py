@@ -43,8 +43,18 @@ def a_cpu_is_what_its_model_and_features_say(nandu):
     assert name == "QEMU Virtual CPU version 2.5+", name
     assert " ssse3 " in flags and " pni " not in flags and " hypervisor " in flags and " avx2 " not in flags, flags
     assert clock == "kvm-clock", clock
-    flags = run_task(nandu, script, "-cpu", "max").split("\n")[1]
-    assert " pni " in flags and " popcnt " in flags, flags
+    # The second boot also carries what other options tell a guest.
+    more = script + "cd /sys/class/dmi/id; cat sys_vendor product_name product_serial board_name chassis_asset_tag bios_version\n" \
+                    "cat /sys/class/rtc/rtc0/date; cat /sys/bus/pci/devices/*/device | sort -u | tr '\\n' ' '\n"
+    trace = nandu.file("trace")
+    lines = run_task(nandu, more, "-cpu", "max", "-smbios", "type=1,manufacturer=oVirt,product=RHEL,serial=S1", "-smbios", "type=2,product=Board",
+                     "-smbios", "type=3,asset=Tag", "-smbios", "type=0,version=B1", "-rtc", "base=2031-02-03T04:05:06,driftfix=slew",
+                     "-global", "virtio-pci.disable-legacy=on", "-trace", f"run_state,file={trace}").split("\n")
+    assert " pni " in lines[1] and " popcnt " in lines[1], lines
+    assert lines[3:10] == ["oVirt", "RHEL", "S1", "Board", "Tag", "B1", "2031-02-03"], lines
+    assert "0x1042" in lines[10] and "0x1001" not in lines[10], lines
+    with open(trace, encoding="ascii") as file:
+        assert file.readline() == "run_state prelaunch -> running\n"
 
 
 if __name__ == "__main__":

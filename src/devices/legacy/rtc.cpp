@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/time.h"
 #include "devices/legacy/byte_ports.h"
 #include "state/state.h"
 
@@ -9,7 +10,9 @@ namespace nandu {
 
 using namespace rtc;
 
-BOOST_DESCRIBE_STRUCT(RtcState, (), (cmos, index, offset_s, offset_ns, settled_s, stopped, periodic_next_ns))
+BOOST_DESCRIBE_STRUCT(RtcState, (),
+                      (cmos, index, offset_s, offset_ns, settled_s, stopped, periodic_next_ns, owed_periods,
+                       repaid_periods))
 
 namespace {
 
@@ -21,6 +24,10 @@ constexpr int64_t kHalfSecondNs = 500'000'000;  // the first update after the di
 constexpr int64_t kDayS = 86400;
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kUnit = 64 << 10;
+// driftfix=slew: so many interrupts are kept for a guest that does not take them, and so many follow a
+// period's own at most, so that a guest that reads register C in a loop comes out of it.
+constexpr uint32_t kMostOwed = 100'000;
+constexpr uint32_t kMostRepaid = 20;
 // Ten thousand years: what the registers can name, and far from the end of 64 bits.
 constexpr int64_t kFarthestS = int64_t{10000} * 366 * 86400;
 
@@ -68,6 +75,9 @@ Result<> Validate(const RtcState& state) {
   if (state.periodic_next_ns < 0) {
     return Fail(Errc::kCorrupt, "periodic-next-ns lies before the machine's start");
   }
+  if (state.owed_periods > kMostOwed || state.repaid_periods > kMostRepaid) {
+    return Fail(Errc::kCorrupt, "owed-periods or repaid-periods is out of range");
+  }
   return {};
 }
 
@@ -86,20 +96,49 @@ Rtc::Rtc(DeviceHost& host, IrqLine& irq, const Options& options)
     : LegacyDevice("rtc", "mc146818rtc", "/machine/isa/rtc"),
       irq_(irq),
       clock_(host.clock()),
+      follows_(options.follows),
+      lost_ticks_(options.lost_ticks),
+      start_realtime_ns_(host.clock().RealtimeNs()),
+      start_monotonic_ns_(MonotonicNs()),
       second_timer_(host.clock().CreateTimer([this] { OnSecond(); })),
       periodic_timer_(host.clock().CreateTimer([this] { OnPeriod(); })) {
   const MutexLock lock(mutex_);
   state_.cmos = InitialCmos(options);
-  state_.offset_s = std::clamp(options.offset_s, -kFarthestS, kFarthestS);
+  StartAt(options);
   state_.settled_s = NowLocked().s;
+}
+
+void Rtc::StartAt(const Options& options) {
+  const int64_t offset_s = std::clamp(options.offset_s, -kFarthestS, kFarthestS);
+  if (!options.start_s && follows_ == Follows::kRealtime) {
+    state_.offset_s = offset_s;
+    return;
+  }
+  const int64_t realtime = std::max<int64_t>(start_realtime_ns_, 0);
+  const int64_t followed = FollowedNs();
+  const int64_t start_s = options.start_s ? std::clamp(*options.start_s, -kFarthestS, kFarthestS)
+                                          : realtime / kSecondNs + offset_s;
+  const int64_t ns = (options.start_s ? 0 : realtime % kSecondNs) - followed % kSecondNs;
+  state_.offset_s = start_s - followed / kSecondNs - (ns < 0 ? 1 : 0);
+  state_.offset_ns = ns < 0 ? ns + kSecondNs : ns;
+}
+
+int64_t Rtc::FollowedNs() const {
+  switch (follows_) {
+    case Follows::kRealtime: return std::max<int64_t>(clock_.RealtimeNs(), 0);
+    case Follows::kMonotonic:
+      return std::max<int64_t>(start_realtime_ns_ + MonotonicNs() - start_monotonic_ns_, 0);
+    case Follows::kVm: return clock_.VmNs();
+  }
+  return 0;
 }
 
 Rtc::~Rtc() = default;
 
 Rtc::Instant Rtc::NowLocked() const {
-  const int64_t host = std::max<int64_t>(clock_.RealtimeNs(), 0);
-  const int64_t ns = host % kSecondNs + state_.offset_ns;
-  return {.s = host / kSecondNs + state_.offset_s + ns / kSecondNs, .ns = ns % kSecondNs};
+  const int64_t followed = FollowedNs();
+  const int64_t ns = followed % kSecondNs + state_.offset_ns;
+  return {.s = followed / kSecondNs + state_.offset_s + ns / kSecondNs, .ns = ns % kSecondNs};
 }
 
 uint8_t Rtc::ReadPort(unsigned offset) {
@@ -169,6 +208,7 @@ uint8_t Rtc::ReadLocked(unsigned index) {
       const uint8_t flags = state_.cmos[kRegisterC];
       state_.cmos[kRegisterC] = 0;  // "Register C: cleared after a read"
       UpdateIrqLocked();
+      RepayLocked();
       ArmLocked();
       return flags;
     }
@@ -225,10 +265,10 @@ void Rtc::StopLocked() {
 
 // The time in the registers is now, that far into its second.
 void Rtc::StartLocked(int64_t into_second_ns) {
-  const int64_t host = std::max<int64_t>(clock_.RealtimeNs(), 0);
-  const int64_t ns = into_second_ns - host % kSecondNs;
+  const int64_t followed = FollowedNs();
+  const int64_t ns = into_second_ns - followed % kSecondNs;
   state_.offset_ns = ns < 0 ? ns + kSecondNs : ns;
-  state_.offset_s = GetTime(state_.cmos) - host / kSecondNs - (ns < 0 ? 1 : 0);
+  state_.offset_s = GetTime(state_.cmos) - followed / kSecondNs - (ns < 0 ? 1 : 0);
   state_.settled_s = NowLocked().s;
   state_.stopped = false;
 }
@@ -278,6 +318,8 @@ int64_t Rtc::PeriodNsLocked() const {
 
 void Rtc::ArmPeriodicLocked() {
   const int64_t period = PeriodNsLocked();
+  state_.owed_periods = 0;  // of another rate, or for nobody
+  state_.repaid_periods = 0;
   if (period == 0) {
     state_.periodic_next_ns = 0;
     periodic_timer_->Cancel();
@@ -320,15 +362,41 @@ void Rtc::OnPeriod() {
   if (period == 0) {
     return;
   }
+  if ((state_.cmos[kRegisterC] & kPeriodicFlag) != 0) {
+    OweLocked(1);  // the last one was not taken yet: this one does not reach the guest
+  }
+  state_.repaid_periods = 0;
   state_.cmos[kRegisterC] |= kPeriodicFlag;
   UpdateIrqLocked();
   const int64_t now = clock_.VmNs();
   const int64_t next = (now / period + 1) * period;
   if (next > state_.periodic_next_ns + period) {
-    counters_.lost_periodic.Add(static_cast<uint64_t>((next - state_.periodic_next_ns) / period - 1));
+    OweLocked((next - state_.periodic_next_ns) / period - 1);
   }
   state_.periodic_next_ns = next;
   periodic_timer_->Arm(next);
+}
+
+// Periods that passed without an interrupt of their own.
+void Rtc::OweLocked(int64_t periods) {
+  if (lost_ticks_ == LostTicks::kDiscard) {
+    counters_.lost_periodic.Add(static_cast<uint64_t>(periods));
+    return;
+  }
+  const int64_t owed = std::min<int64_t>(state_.owed_periods + periods, kMostOwed);
+  counters_.lost_periodic.Add(static_cast<uint64_t>(state_.owed_periods + periods - owed));
+  state_.owed_periods = static_cast<uint32_t>(owed);
+}
+
+// The guest has taken an interrupt: the next of those it is owed follows at once.
+void Rtc::RepayLocked() {
+  if (state_.owed_periods == 0 || state_.repaid_periods == kMostRepaid || PeriodNsLocked() == 0) {
+    return;
+  }
+  --state_.owed_periods;
+  ++state_.repaid_periods;
+  state_.cmos[kRegisterC] |= kPeriodicFlag;
+  UpdateIrqLocked();
 }
 
 void Rtc::SetCmos(unsigned index, uint8_t value) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/trace.h"
 #include "devices/virtio/virtio_features.h"
 #include "devices/virtio/virtio_pci_wire.h"
 
@@ -56,6 +57,7 @@ void VirtioPciTransport::AcceptFeaturesLocked(uint64_t features) {
 }
 
 ExitDone VirtioPciTransport::WriteStatus(uint8_t value, bool legacy) {
+  Trace(TraceEvent::kVirtioStatus, "{} {:#x}", function_.name(), value);
   if (value == 0) {
     return StopAndWait(/*reset=*/true);
   }

@@ -138,5 +138,98 @@ TEST(Smbios, WrittenWhereTheBiosAreaIs) {
   EXPECT_EQ(std::string(anchor.data(), 4), "_SM_");
 }
 
+// What QEMU 7.2 gave for -smbios (its etc/smbios/smbios-tables), formatted area and strings.
+std::string Whole(const SmbiosInput& input, uint8_t type) {
+  const Bytes all = SmbiosTables::Build(input).value().structures();
+  for (size_t at = 0; at < all.size();) {
+    size_t end = at + all[at + 1];
+    const std::string formatted = Hex(
+        Bytes(all.begin() + static_cast<std::ptrdiff_t>(at), all.begin() + static_cast<std::ptrdiff_t>(end)));
+    std::string strings;
+    while (all[end] != 0 || all[end + 1] != 0) {
+      strings += all[end] == 0 ? ' ' : static_cast<char>(all[end]);
+      end++;
+    }
+    if (all[at] == type) {
+      return formatted + " " + strings;
+    }
+    at = end + 2;
+  }
+  return "absent";
+}
+
+TEST(Smbios, FieldsAreQemus) {
+  SmbiosInput input = TwoCores();
+  SmbiosOptions& given = input.options;
+  given.bios = SmbiosBios{.vendor = "V", .version = "W", .date = "D", .release = "3.4", .uefi = true};
+  given.system = {
+      .manufacturer = "M", .product = "P", .version = "V", .serial = "S", .sku = "K", .family = "F"};
+  given.board = {
+      .manufacturer = "m", .product = "p", .version = "v", .serial = "s", .asset = "a", .location = "l"};
+  given.chassis = {.manufacturer = "m", .version = "v", .serial = "s", .asset = "a", .sku = "k"};
+  given.memory_module = {"x", "b", "m", "s", "a", "p", 3200};
+  given.oem_strings = {"one", "two", "three"};
+  EXPECT_EQ(Whole(input, 0), "00180000010200e803000800000000000000001c0304ffff V W D");
+  EXPECT_EQ(Whole(input, 1), "011b00010102030478563412341278569abcdef012345678060506 M P V S K F");
+  EXPECT_EQ(Whole(input, 2), "020f00020102030405010600030a00 m p v s a l");
+  EXPECT_EQ(Whole(input, 3), "03160003010102030403030302000000000000000005 m v s a k");
+  EXPECT_EQ(Whole(input, 11), "0b05000e03 one two three");
+  EXPECT_EQ(Whole(input, 17),
+            "112800110010feffffffffff000109000102070200800c030405060000000000800c000000000000 x 0 b m s a p");
+}
+
+TEST(Smbios, ProcessorFieldsAreQemus) {
+  SmbiosInput input = TwoCores();
+  input.cores_per_socket = 1;
+  input.options.processor = {"x", "m", "v", "s", "a", "p", 3000, 2500, 0x1122334455667788};
+  EXPECT_EQ(
+      Whole(input, 4),
+      "042a000401030102887766554433221103000000b80bc4094101ffffffffffff04050601010102000100 x 0 m v s a p");
+}
+
+TEST(Smbios, WhatIsLeftOutHasQemusDefaults) {
+  SmbiosInput input = TwoCores();
+  EXPECT_EQ(Whole(input, 2), "absent");
+  EXPECT_EQ(Whole(input, 11), "absent");
+  input.options.bios.emplace().version = "1.0";
+  input.options.board.emplace().product = "BP";
+  input.options.board->location = "LL";
+  input.options.system.manufacturer = "";
+  input.uuid = {};
+  EXPECT_EQ(Whole(input, 0), "00180000000100e80000080000000000000000140000ffff 1.0");
+  EXPECT_EQ(
+      Whole(input, 1),
+      "011b00010001020000000000000000000000000000000000060000 Standard PC (Q35 + ICH9, 2009) pc-q35-7.2");
+  EXPECT_EQ(Whole(input, 2), "020f00020102030000010400030a00 QEMU BP pc-q35-7.2 LL");
+}
+
+TEST(Smbios, WholeStructureReplacesTheBoardsOfItsType) {
+  SmbiosInput input = TwoCores();
+  input.options.structures = {{3, 5, 0x77, 0x77, 1, 'x', 0, 0}};
+  EXPECT_TRUE(CheckSmbiosStructure(input.options.structures[0]).has_value());
+  EXPECT_EQ(Whole(input, 3), "0305777701 x");
+  EXPECT_EQ(Structure(input, 3, 1), "");
+  EXPECT_EQ(SmbiosTables::Build(input).value().structures()[0], 3);  // it comes first, as QEMU's
+}
+
+TEST(Smbios, WhatIsNoStructureIsRefused) {
+  for (const Bytes& bytes : std::initializer_list<Bytes>{{},
+                                                         {2, 3},
+                                                         {2, 3, 0, 0, 0, 0},
+                                                         {2, 9, 0, 0, 0, 0},
+                                                         {2, 4, 0, 0},
+                                                         {2, 4, 0, 0, 'a', 0},
+                                                         {2, 4, 0, 0, 0, 0, 2, 4, 0, 0, 0, 0}}) {
+    EXPECT_FALSE(CheckSmbiosStructure(bytes).has_value()) << Hex(bytes);
+  }
+}
+
+TEST(Smbios, ReleaseIsTwoBytes) {
+  EXPECT_EQ(SmbiosRelease("3.4").value(), (std::pair<uint8_t, uint8_t>(3, 4)));
+  for (const char* text : {"", "3", "3.", ".4", "300.1", "1.2.3", "x.y"}) {
+    EXPECT_FALSE(SmbiosRelease(text).has_value()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace nandu

@@ -271,5 +271,71 @@ TEST(RtcCalendar, NonsenseIsBroughtToAPossibleDate) {
   EXPECT_EQ(GetTime(cmos), time);
 }
 
+TEST_F(RtcPorts, StartsAtADateAndGoesOn) {
+  host_.fake_clock.SetRealtimeNs(kStart * kSecondNs + 300 * kMsNs);
+  const auto rtc = Make({.start_s = kStart + 86400});
+  EXPECT_EQ(Get(kDayOfMonth), 0x01);
+  EXPECT_EQ(Get(kSeconds), 0x56);
+  host_.fake_clock.Advance(999 * kMsNs);
+  EXPECT_EQ(Get(kSeconds), 0x56);
+  host_.fake_clock.Advance(kMsNs);
+  EXPECT_EQ(Get(kSeconds), 0x57);
+}
+
+TEST_F(RtcPorts, VmClockStandsWhereTheHostsLeaps) {
+  host_.fake_clock.SetRealtimeNs(kStart * kSecondNs + 300 * kMsNs);
+  const auto rtc = Make({.follows = Rtc::Follows::kVm, .offset_s = 3600});
+  host_.fake_clock.SetRealtimeNs((kStart + 1000) * kSecondNs);  // somebody set the host's clock
+  EXPECT_EQ(Get(kHours), 0x13);
+  EXPECT_EQ(Get(kSeconds), 0x56);
+  host_.fake_clock.Advance(700 * kMsNs);
+  EXPECT_EQ(Get(kSeconds), 0x57);
+}
+
+TEST_F(RtcPorts, MonotonicClockStandsWhereTheHostsLeaps) {
+  const auto rtc = Make({.follows = Rtc::Follows::kMonotonic});
+  host_.fake_clock.SetRealtimeNs((kStart + 86400) * kSecondNs);
+  EXPECT_EQ(Get(kDayOfMonth), 0x29);
+}
+
+TEST_F(RtcPorts, SlewGivesMissedInterruptsBack) {
+  const auto rtc = Make({.lost_ticks = Rtc::LostTicks::kSlew});
+  Put(kRegisterB, k24Hours | kPeriodicEnable);
+  for (int i = 0; i < 4; ++i) {
+    host_.fake_clock.Advance(kSecondNs / 1024);  // four periods in which the guest does not look
+  }
+  EXPECT_EQ(Get(kRegisterC) & kPeriodicFlag, kPeriodicFlag);
+  for (int missed = 0; missed < 3; ++missed) {
+    EXPECT_TRUE(irq().level());
+    EXPECT_EQ(Get(kRegisterC) & kPeriodicFlag, kPeriodicFlag);
+  }
+  EXPECT_FALSE(irq().level());
+  EXPECT_EQ(Get(kRegisterC), 0);
+}
+
+TEST_F(RtcPorts, WithoutSlewMissedInterruptsAreCounted) {
+  const auto rtc = Make();
+  Put(kRegisterB, k24Hours | kPeriodicEnable);
+  for (int i = 0; i < 4; ++i) {
+    host_.fake_clock.Advance(kSecondNs / 1024);
+  }
+  EXPECT_EQ(Get(kRegisterC) & kPeriodicFlag, kPeriodicFlag);
+  EXPECT_EQ(Get(kRegisterC), 0);
+  EXPECT_EQ(rtc->counters().lost_periodic.value(), 3U);
+}
+
+TEST_F(RtcPorts, SlewDoesNotDrownAGuestThatReadsInALoop) {
+  const auto rtc = Make({.lost_ticks = Rtc::LostTicks::kSlew});
+  Put(kRegisterB, k24Hours | kPeriodicEnable);
+  for (int i = 0; i < 100; ++i) {
+    host_.fake_clock.Advance(kSecondNs / 1024);
+  }
+  int reads = 0;
+  while (Get(kRegisterC) != 0) {
+    ASSERT_LT(++reads, 50);
+  }
+  EXPECT_EQ(reads, 21);
+}
+
 }  // namespace
 }  // namespace nandu
