@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
+#include "base/lost_memory.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
 #include "machine/machine_impl.h"
@@ -14,6 +15,7 @@ Machine::Impl::Impl(ControlLoop& control, const MachineConfig& configuration)
     : loop(control), config(configuration), opener(CreateInProcessOpener()), backends(control, *opener) {}
 
 Machine::Impl::~Impl() {
+  static_cast<void>(LostMemory::Install(-1));  // the eventfd goes
   // Threads first: no vCPU and no I/O loop runs while devices and backends go.
   if (board) {
     board->StopVcpus();
@@ -33,6 +35,7 @@ Result<> Machine::Impl::Build() {
   TRY(AddDevices());
   TRY(PrepareBoot());
   MakeLifecycle();
+  TRY(WatchLostMemory());
   TRY(ResetBoard());
   Warn();
   return {};
@@ -139,17 +142,19 @@ Result<> Machine::Impl::BuildBoard() {
   BoardRam ram = TRY(CreateRam(*opener, config));
   node_bytes = std::move(ram.node_bytes);
   board = TRY(KvmBoard::Create(config, ram, rom ? &*rom : nullptr));
-  MachineHost::Parts parts{.control = loop,
-                           .clock = *clock,
-                           .memory = board->memory(),
-                           .ports = board->ports(),
-                           .msi = board->msi(),
-                           .backends = backends,
-                           .claim_isa_irq = [this](unsigned line) { return board->ClaimGsi(line); },
-                           .find_bus = [this](std::string_view id) { return FindBus(id); },
-                           .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
-                           .balloon_changed = [this] { OnBalloonChanged(); },
-                           .vcpus = config.smp.cpus};
+  MachineHost::Parts parts{
+      .control = loop,
+      .clock = *clock,
+      .memory = board->memory(),
+      .ports = board->ports(),
+      .msi = board->msi(),
+      .backends = backends,
+      .claim_isa_irq = [this](unsigned line) { return board->ClaimGsi(line); },
+      .find_bus = [this](std::string_view id) { return FindBus(id); },
+      .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
+      .balloon_changed = [this] { OnBalloonChanged(); },
+      .emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); },
+      .vcpus = config.smp.cpus};
   host = std::make_unique<MachineHost>(std::move(parts));
   q35 = TRY(Q35::Create(*host, *board, config));
   all_devices = q35->devices();
