@@ -118,7 +118,7 @@ constexpr DeviceSupport kDevices[] = {
     {"intel-hda ich9-intel-hda hda-duplex hda-micro hda-output", kPlanned, kSound},
     {"AC97 ac97 ES1370 es1370 adlib cs4231a gus sb16", kRefused, kOldSound},
     // What is left
-    {"isa-debug-exit", kWorks, "startup.host.debug_exit_carries_the_value"},
+    {"isa-debug-exit", kWorks, "startup.kvm.debug_exit_carries_the_value"},
     {"isa-debugcon", kWorks, "board.lab.every_device_works"},
     {"pvpanic", kWorks, "board.lab.every_device_works"},
     {"pvpanic-pci", kPlanned, "it waits for the wider hardware; use pvpanic"},
