@@ -12,6 +12,7 @@ class SignalsBlocked {
   SignalsBlocked() {
     sigset_t all;
     ::sigfillset(&all);
+    ::sigdelset(&all, SIGBUS);  // a thread's own doing: blocked, it ends the process (base/lost_memory.h)
     ::pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   SignalsBlocked(const SignalsBlocked&) = delete;

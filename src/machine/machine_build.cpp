@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
+#include "base/lost_memory.h"
 #include "machine/device_catalog.h"
 #include "machine/machine_impl.h"
 
@@ -12,6 +13,7 @@ Machine::Impl::Impl(ControlLoop& control, const MachineConfig& configuration)
     : loop(control), config(configuration), opener(CreateInProcessOpener()), backends(control, *opener) {}
 
 Machine::Impl::~Impl() {
+  static_cast<void>(LostMemory::Install(-1));  // the eventfd goes
   // Threads first: no vCPU and no I/O loop runs while devices and backends go.
   if (board) {
     board->StopVcpus();
@@ -31,6 +33,7 @@ Result<> Machine::Impl::Build() {
   TRY(AddDevices());
   TRY(PrepareBoot());
   MakeLifecycle();
+  TRY(WatchLostMemory());
   TRY(ResetBoard());
   Warn();
   return {};

@@ -39,6 +39,8 @@ struct Machine::Impl {
 
   Result<> ResetBoard();
   void OnBalloonChanged();
+  Result<> WatchLostMemory();
+  void OnLostMemory();
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
   AcpiInput MakeAcpiInput();
@@ -64,6 +66,8 @@ struct Machine::Impl {
   std::unique_ptr<Debugger> debugger;
   EventFacet::Sink sink;
   int exit_status = 0;
+  UniqueFd lost_memory_event;
+  std::unique_ptr<FdWatch> lost_memory;
 };
 
 }  // namespace nandu

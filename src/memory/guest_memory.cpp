@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/lost_memory.h"
 #include "memory/ram_discard.h"
 
 namespace nandu {
@@ -105,10 +106,13 @@ std::byte* GuestMemory::HostPointer(Gpa at, uint64_t len, Access access) const {
 
 bool GuestMemory::Read(Gpa at, void* out, uint64_t len) const {
   auto* to = static_cast<std::byte*>(out);
-  return ForEachPiece(at, len, Access::kRead, [&to](const RamRange& range, uint64_t offset, uint64_t bytes) {
-    Copy(to, range.block->host() + offset, bytes);
-    to += bytes;
-  });
+  const uint64_t met = LostMemory::MetByThisThread();
+  const bool covered =
+      ForEachPiece(at, len, Access::kRead, [&to](const RamRange& range, uint64_t offset, uint64_t bytes) {
+        Copy(to, range.block->host() + offset, bytes);
+        to += bytes;
+      });
+  return covered && LostMemory::MetByThisThread() == met;
 }
 
 bool GuestMemory::Write(Gpa at, const void* from, uint64_t len) const {
@@ -117,12 +121,14 @@ bool GuestMemory::Write(Gpa at, const void* from, uint64_t len) const {
     return false;
   }
   const auto* next = static_cast<const std::byte*>(from);
-  return ForEachPiece(at, len, Access::kWrite,
-                      [&next](const RamRange& range, uint64_t offset, uint64_t bytes) {
-                        Copy(range.block->host() + offset, next, bytes);
-                        range.block->MarkDirty(offset, bytes);
-                        next += bytes;
-                      });
+  const uint64_t met = LostMemory::MetByThisThread();
+  const bool covered =
+      ForEachPiece(at, len, Access::kWrite, [&next](const RamRange& range, uint64_t offset, uint64_t bytes) {
+        Copy(range.block->host() + offset, next, bytes);
+        range.block->MarkDirty(offset, bytes);
+        next += bytes;
+      });
+  return covered && LostMemory::MetByThisThread() == met;
 }
 
 void GuestMemory::MarkDirty(Gpa at, uint64_t len) const {

@@ -47,7 +47,7 @@ class GuestMemory {
 
   // One copy: what was loaded cannot change under the caller. A naturally aligned value of 2, 4 or 8 bytes is
   // copied whole. False, and `out` unspecified or nothing written, when a byte of it is no RAM (Write: no
-  // writable RAM).
+  // writable RAM), or one that the host has lost (base/lost_memory.h).
   bool Read(Gpa at, void* out, uint64_t len) const;
   bool Write(Gpa at, const void* from, uint64_t len) const;  // marks dirty itself
   template <class T>
@@ -59,9 +59,9 @@ class GuestMemory {
   // For writes through iovecs, before the guest is told. One relaxed test when logging is off.
   void MarkDirty(Gpa at, uint64_t len) const;
 
-  // Gives [at, at+len) back to the host and returns how many bytes went: host pages that lie in it as a whole,
-  // and that the host does not keep (memory/ram_discard.h); the rest stays as it was. Marks dirty itself.
-  // Nullopt, and nothing has changed, when a byte of it is no writable RAM.
+  // Gives [at, at+len) back to the host and returns how many bytes went: host pages that lie in it as a
+  // whole, and that the host does not keep (memory/ram_discard.h); the rest stays as it was. Marks dirty
+  // itself. Nullopt, and nothing has changed, when a byte of it is no writable RAM.
   std::optional<uint64_t> Discard(Gpa at, uint64_t len, DiscardedReads reads) const;
   // The host's page at `at`, which may begin or end outside RAM; nullopt where there is no writable RAM.
   std::optional<HostPage> FindHostPage(Gpa at) const;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/lost_memory.h"
 
 namespace nandu {
 
@@ -41,7 +42,9 @@ RamBlock::RamBlock(std::string name, std::byte* host, uint64_t size, Backing bac
       file_(std::move(backing.file)),
       page_bytes_(backing.page_bytes),
       shared_(options.shared),
-      discard_(options.discard) {}
+      discard_(options.discard) {
+  LostMemory::Cover(host_, size_, page_bytes_);
+}
 
 Result<std::shared_ptr<RamBlock>> RamBlock::CreateAnonymous(std::string name, uint64_t size,
                                                             const Options& options) {
@@ -111,6 +114,7 @@ Result<std::shared_ptr<RamBlock>> RamBlock::Create(std::string name, uint64_t si
 }
 
 RamBlock::~RamBlock() {
+  LostMemory::Uncover(host_);
   StopDirtyLog();
   if (discard_) {
     Advise(host_, size_, MADV_REMOVE);
