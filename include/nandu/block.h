@@ -5,10 +5,13 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_function.h"
@@ -36,6 +39,7 @@ struct BlockRequest {
   uint64_t offset = 0;     // bytes
   uint64_t bytes = 0;
   std::span<const iovec> iov;
+  int sys_errno = 0;       // with a status other than kOk: why, where the node knows. The caller sets it to 0 before Submit
   void (*done)(BlockRequest* request, BlkStatus status) = nullptr;  // on the channel's loop, never from within Submit
   IoOp io;                                                          // the protocol node's
   uint64_t progress = 0;                                            // the protocol node's: bytes done by short transfers
@@ -79,6 +83,22 @@ class BlockNode {
   // Hand-over of the image to another process: flush and drop the image locks; take them again. Control loop.
   virtual Result<> ReleaseImage() = 0;
   virtual Result<> ClaimImage() = 0;
+
+  // Who wants to know when the size in limits() has changed, until it is taken out again. Control loop.
+  void AddSizeListener(const void* owner, std::function<void()> listener) { size_listeners_.emplace_back(owner, std::move(listener)); }
+  void RemoveSizeListener(const void* owner) {
+    std::erase_if(size_listeners_, [owner](const auto& each) { return each.first == owner; });
+  }
+
+ protected:
+  void TellSize() const {
+    for (const auto& [owner, listener] : size_listeners_) {
+      listener();
+    }
+  }
+
+ private:
+  std::vector<std::pair<const void*, std::function<void()>>> size_listeners_;
 };
 
 }  // namespace nandu

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -70,6 +71,18 @@ class DeviceBus {
   virtual const std::string& bus_id() const = 0;  // "serial0.0": what bus= names
 };
 
+// A disk's request that failed, and what is done about it: what the event BLOCK_IO_ERROR tells.
+struct BlockError {
+  enum class Action : uint8_t { kIgnore, kReport, kStop };
+  std::string_view device;  // the user's id, for people
+  std::string_view drive;   // -drive's id; empty: the disk names a node
+  std::string_view node_name;
+  Action action = Action::kReport;
+  bool is_read = false;
+  std::optional<bool> no_space;  // told where a policy may stop the VM
+  int sys_errno = 0;
+};
+
 // What a factory may use of the machine.
 class DeviceHost {
  public:
@@ -98,9 +111,9 @@ class DeviceHost {
 
   // Served by a machine; what a host without them answers stands here.
   virtual unsigned vcpu_count() const { return 1; }
-  // A request failed under a stop policy and waits in its device: the VM stops with run state io-error and the request is tried again on
-  // cont. False: this host cannot stop, the error goes to the guest. Any thread.
-  virtual bool IoErrorStop(std::string_view /*device*/, std::string_view /*node*/, bool /*is_read*/, bool /*no_space*/) { return false; }
+  // A request of a disk failed: managers hear of it, and with kStop the VM stops with run state io-error, the request waits in its device and is
+  // tried again on cont. False: this host cannot stop, the error goes to the guest. Any thread.
+  virtual bool OnBlockError(const BlockError& /*error*/) { return false; }
   // share-rw=on: a node that several devices may write.
   virtual Result<std::shared_ptr<BlockNode>> ClaimSharedBlockNode(std::string_view drive, std::string_view /*user*/) {
     return Fail(Errc::kUnsupported, "drive '{}' cannot be shared here; leave share-rw out", drive);

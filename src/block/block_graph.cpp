@@ -109,6 +109,7 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildFile(const boost::json::obje
   config.unmap = file.discard ? Unmaps(file.discard) : parent != nullptr;
   config.force_share = file.force_share.value_or(from.force_share);
   config.detect_zeroes = file.detect_zeroes.value_or(DetectZeroes::kOff);
+  TRY(Prefix(CheckDetectZeroes(config.detect_zeroes, config.unmap), config.node_name));
   config.aio = file.aio;
   config.locking = file.locking;
   auto opened = FileNode::Open(opener_, config);
@@ -133,6 +134,7 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildRaw(boost::json::object opti
   config.read_only = raw.read_only.value_or(from.read_only);
   config.unmap = Unmaps(raw.discard) || (!raw.discard && parent != nullptr);
   config.detect_zeroes = raw.detect_zeroes.value_or(DetectZeroes::kOff);
+  TRY(Prefix(CheckDetectZeroes(config.detect_zeroes, config.unmap), config.node_name));
   config.offset = raw.offset.value_or(0);
   config.size = raw.size;
 

@@ -52,6 +52,11 @@ class BlockGraph {
   // Every image to stable storage, on workers; `done` on the control loop with the first error.
   void Flush(ControlLoop& loop, UniqueFunction<void(Result<>)> done) const;
 
+  // block_resize: a new size for a node that is nobody's child, by its name or its drive's id. The image is
+  // resized on a worker; `done` on the control loop once the users were told.
+  void Resize(ControlLoop& loop, std::string_view name, uint64_t size_bytes,
+              UniqueFunction<void(Result<>)> done);
+
   // Hand-over of all images to another process and back: see BlockNode.
   Result<> ReleaseImages();
   Result<> ClaimImages();
@@ -67,6 +72,7 @@ class BlockGraph {
   enum class Naming : uint8_t { kMust, kMay };  // kMay: one is made up for a node that got none
   Result<std::string> NameNode(const std::optional<std::string>& wanted, Naming naming);
   Result<> CheckNameIsFree(const std::string& name) const;
+  Result<> BeginResize(GraphNode& node, uint64_t size_bytes) const;
 
   Opener& opener_;
   unsigned made_up_names_ = 0;

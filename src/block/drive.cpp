@@ -95,6 +95,7 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& dr
   raw.read_only = file.read_only;
   raw.unmap = Unmaps(drive.discard);
   raw.detect_zeroes = drive.detect_zeroes.value_or(DetectZeroes::kOff);
+  TRY(CheckDetectZeroes(raw.detect_zeroes, raw.unmap));
   raw.offset = drive.offset.value_or(0);
   raw.size = drive.size;
   if (!has_format_node && (drive.offset || drive.size)) {

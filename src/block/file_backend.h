@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/counter.h"
+#include "base/thread_annotations.h"
 #include "base/unique_fd.h"
 #include "block/range_tracker.h"
 
@@ -25,7 +26,9 @@ struct FileCounters {
 struct FileBackend {
   UniqueFd fd;
   std::string path;
-  uint64_t size_bytes = 0;        // what the guest sees: a file's size rounded up to 512
+  // What the guest sees: a file's size rounded up to 512. It grows while the image is used (block_resize).
+  std::atomic<uint64_t> size_bytes{0};
+  Mutex length_mutex;             // of who changes the file's length
   uint32_t offset_alignment = 1;  // O_DIRECT: offsets and lengths
   uint32_t memory_alignment = 1;  // O_DIRECT: addresses
   uint32_t logical_block_size = 512;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/lost_memory.h"
 #include "block/file_status.h"
 #include "block/file_transfer.h"
 #include "loop/event_loop.h"
@@ -60,8 +61,9 @@ void FileTransfer::FillAndWriteChunk() {
   std::byte* into = bounce_ + (at - chunk_begin_);
   if (request_->op == BlockRequest::Op::kWriteZeroes) {
     std::memset(into, 0, bytes);
-  } else {
-    CopyVector(into, done_bytes_, bytes, /*to_vector=*/false);
+  } else if (!CopyVector(into, done_bytes_, bytes, /*to_vector=*/false)) {
+    FinishResult(-EFAULT);  // what io_uring answers to such memory; zeroes in its place are nobody's data
+    return;
   }
   Bounce(&FileTransfer::OnChunkWritten, chunk_begin_, chunk_end_, /*write=*/true);
 }
@@ -69,7 +71,10 @@ void FileTransfer::FillAndWriteChunk() {
 void FileTransfer::OnChunkRead() {
   const uint64_t at = request_->offset + done_bytes_;
   const uint64_t bytes = std::min(chunk_end_, end()) - at;
-  CopyVector(bounce_ + (at - chunk_begin_), done_bytes_, bytes, /*to_vector=*/true);
+  if (!CopyVector(bounce_ + (at - chunk_begin_), done_bytes_, bytes, /*to_vector=*/true)) {
+    FinishResult(-EFAULT);
+    return;
+  }
   done_bytes_ += bytes;
   if (done_bytes_ == request_->bytes) {
     Finish(BlkStatus::kOk);
@@ -88,8 +93,9 @@ void FileTransfer::OnChunkWritten() {
     // The last block reaches past the image: it must not grow, its size is the disk's at the next start.
     step_ = &FileTransfer::OnTailCut;
     channel_.ring_->Run(
-        [fd = file_.fd.get(), size = static_cast<off_t>(file_.size_bytes)] {
-          return ::ftruncate(fd, size) == 0 ? 0 : -errno;
+        [&file = file_, fd = file_.fd.get()] {
+          const MutexLock lock(file.length_mutex);  // the image may be growing at this moment
+          return ::ftruncate(fd, static_cast<off_t>(file.size_bytes.load())) == 0 ? 0 : -errno;
         },
         this);
     return;
@@ -97,13 +103,7 @@ void FileTransfer::OnChunkWritten() {
   Finish(BlkStatus::kOk);
 }
 
-void FileTransfer::OnTailCut(int32_t result) {
-  if (result < 0) {
-    Finish(StatusOfErrno(-result));
-    return;
-  }
-  Finish(BlkStatus::kOk);
-}
+void FileTransfer::OnTailCut(int32_t result) { FinishResult(result); }
 
 void FileTransfer::Bounce(Then next, uint64_t begin, uint64_t end_at, bool write) {
   after_bounce_ = next;
@@ -128,7 +128,7 @@ void FileTransfer::OnBounced(int32_t result) {
     if (Retry(result)) {
       ContinueBounce();
     } else {
-      Finish(StatusOfErrno(-result));
+      FinishResult(result);
     }
     return;
   }
@@ -151,8 +151,10 @@ void FileTransfer::OnBounced(int32_t result) {
   (this->*after_bounce_)();
 }
 
-// Between [at, at + bytes) of the request's vector and `buffer`.
-void FileTransfer::CopyVector(std::byte* buffer, uint64_t at, uint64_t bytes, bool to_vector) {
+// Between [at, at + bytes) of the request's vector and `buffer`. False: the host has lost a page of the
+// vector (base/lost_memory.h).
+bool FileTransfer::CopyVector(std::byte* buffer, uint64_t at, uint64_t bytes, bool to_vector) {
+  const uint64_t met = LostMemory::MetByThisThread();
   for (const iovec& vec : request_->iov) {
     if (at >= vec.iov_len) {
       at -= vec.iov_len;
@@ -165,9 +167,10 @@ void FileTransfer::CopyVector(std::byte* buffer, uint64_t at, uint64_t bytes, bo
     bytes -= part;
     at = 0;
     if (bytes == 0) {
-      return;
+      break;
     }
   }
+  return LostMemory::MetByThisThread() == met;
 }
 
 }  // namespace nandu

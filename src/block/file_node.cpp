@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +17,8 @@
 
 namespace nandu {
 namespace {
+
+constexpr uint64_t kSectorBytes = 512;
 
 bool ForbidsWriting(int sys_errno) { return sys_errno == EACCES || sys_errno == EPERM || sys_errno == EROFS; }
 
@@ -59,6 +63,12 @@ Result<std::shared_ptr<FileNode>> FileNode::Open(Opener& opener, const FileConfi
 }
 
 Result<> FileNode::OpenFile(Opener& opener) {
+  if (config_.aio == AioEngine::kNative && !config_.direct) {
+    return Fail(
+        Errc::kInvalidArgument,
+        "aio=native needs cache.direct=on (cache=none or directsync), which was not given; add it, or "
+        "use aio=io_uring");
+  }
   // Non-blocking until it is known to be no FIFO, whose open would wait for the other end.
   const int flags = O_NONBLOCK | (config_.direct ? O_DIRECT : 0);
   auto opened = opener.Open(config_.filename, flags | (config_.read_only ? O_RDONLY : O_RDWR));
@@ -142,7 +152,7 @@ Result<std::unique_ptr<BlockChannel>> FileNode::OpenChannel(EventLoop& loop) {
   const bool threads = file_->worker_threads || loop.ring().engine() == "threads";
   engine_ = threads ? "threads" : "io_uring";
   NodePolicy policy;
-  policy.size_bytes = file_->size_bytes;
+  policy.size_bytes = std::shared_ptr<const std::atomic<uint64_t>>(file_, &file_->size_bytes);
   policy.unmap = config_.unmap;
   policy.detect_zeroes = config_.detect_zeroes;
   return std::make_unique<PolicyChannel>(loop, std::move(channel), policy);
@@ -212,6 +222,55 @@ Result<> FileNode::FlushImage() {
     return FailErrno(errno, "cannot flush {}", config_.filename);
   }
   return {};
+}
+
+Result<> FileNode::CheckResize(uint64_t size_bytes) const {
+  if (file_->read_only) {
+    return Fail(Errc::kPermission, "it is read-only");
+  }
+  // QEMU would, and what the guest has there would be gone; a guest that is asked cannot give it up either.
+  if (size_bytes < file_->size_bytes && !users_.empty()) {
+    return Fail(Errc::kUnsupported, "it has {} bytes and {} uses it; a disk in use is only made larger",
+                file_->size_bytes.load(), users_.front().name);
+  }
+  return {};
+}
+
+Result<> FileNode::ResizeImage(uint64_t size_bytes) {
+  const MutexLock lock(file_->length_mutex);
+  if (file_->block_device) {
+    // Whoever owns the device has changed it already; here it is only looked at.
+    uint64_t there = 0;
+    if (::ioctl(file_->fd.get(), BLKGETSIZE64, &there) != 0) {
+      return FailErrno(errno, "cannot read the size of {}", config_.filename);
+    }
+    if (size_bytes > there) {
+      return Fail(Errc::kInvalidArgument,
+                  "{} has {} bytes, and a block device cannot be made larger from here; extend it first",
+                  config_.filename, there);
+    }
+    new_size_bytes_ = there;
+    return {};
+  }
+  struct stat status {};
+  if (::fstat(file_->fd.get(), &status) != 0) {
+    return FailErrno(errno, "cannot stat {}", config_.filename);
+  }
+  const uint64_t shown = file_->size_bytes;
+  const bool shrinks = AlignUp(size_bytes, kSectorBytes) < shown;
+  if ((shrinks || size_bytes > static_cast<uint64_t>(status.st_size)) &&
+      ::ftruncate(file_->fd.get(), static_cast<off_t>(size_bytes)) != 0) {
+    return FailErrno(errno, "cannot resize {} to {} bytes", config_.filename, size_bytes);
+  }
+  new_size_bytes_ = AlignUp(size_bytes, kSectorBytes);
+  // Who cuts the tail of a block cuts it at the size that the file has now.
+  file_->size_bytes = std::max<uint64_t>(shown, new_size_bytes_);
+  return {};
+}
+
+void FileNode::ShowNewSize() {
+  file_->size_bytes = new_size_bytes_.load();
+  TellSize();
 }
 
 NodeInfo FileNode::info() const {

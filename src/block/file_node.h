@@ -61,6 +61,9 @@ class FileNode final : public GraphNode {
   bool configured_read_only() const override { return config_.read_only; }
   NodeInfo info() const override;
   Result<> FlushImage() override;
+  Result<> CheckResize(uint64_t size_bytes) const override;
+  Result<> ResizeImage(uint64_t size_bytes) override;
+  void ShowNewSize() override;
 
  private:
   FileNode(Opener& opener, FileConfig config);
@@ -74,6 +77,7 @@ class FileNode final : public GraphNode {
   std::optional<ImageLock> lock_;      // none: locking=off, or a file system without locks
   bool released_ = false;
   std::vector<NodeUser> users_;
+  std::atomic<uint64_t> new_size_bytes_{0};  // from ResizeImage to ShowNewSize
   std::atomic<const char*> engine_{"io_uring"};
 };
 

@@ -33,7 +33,8 @@ void FileTransfer::Begin(BlockRequest* request) {
   done_bytes_ = 0;
   futile_tries_ = 0;
   const bool ranged = request->op != BlockRequest::Op::kFlush;
-  if (ranged && (request->offset > file_.size_bytes || request->bytes > file_.size_bytes - request->offset ||
+  const uint64_t size_bytes = file_.size_bytes.load(std::memory_order_relaxed);
+  if (ranged && (request->offset > size_bytes || request->bytes > size_bytes - request->offset ||
                  (file_.read_only && Writes()))) {
     file_.counters.out_of_range.Add();
     FinishSoon(BlkStatus::kIoError);
@@ -126,7 +127,7 @@ void FileTransfer::OnTransferred(int32_t result) {
     if (Retry(result)) {
       TransferRest();
     } else {
-      Finish(StatusOfErrno(-result));
+      FinishResult(result);
     }
     return;
   }
@@ -192,7 +193,7 @@ void FileTransfer::OnFlushed(int32_t result) {
   if (result < 0 && !file_.direct) {
     file_.lost_writes.store(true, std::memory_order_relaxed);
   }
-  Finish(result < 0 ? StatusOfErrno(-result) : BlkStatus::kOk);
+  FinishResult(result);
 }
 
 bool FileTransfer::Durable() const { return (request_->fua && !file_.no_flush) || file_.write_through; }
@@ -217,11 +218,18 @@ void FileTransfer::OnDurable(int32_t result) {
   if (result < 0 && !file_.direct) {
     file_.lost_writes.store(true, std::memory_order_relaxed);
   }
-  Finish(result < 0 ? StatusOfErrno(-result) : BlkStatus::kOk);
+  FinishResult(result);
 }
 
 void FileTransfer::FinishSoon(BlkStatus status) {
   channel_.loop_.Post([this, status] { Finish(status); });
+}
+
+void FileTransfer::FinishResult(int32_t result) {
+  if (result < 0) {
+    request_->sys_errno = -result;
+  }
+  Finish(result < 0 ? StatusOfErrno(-result) : BlkStatus::kOk);
 }
 
 void FileTransfer::Finish(BlkStatus status) {

@@ -37,7 +37,8 @@ class FileTransfer final : private IoOp {
   void Serve();
   void FinishSoon(BlkStatus status);  // from within Begin
   void Finish(BlkStatus status);
-  void FinishWrite();  // every byte is written: durable yet?
+  void FinishResult(int32_t result);  // of an operation: 0 or more, or -errno
+  void FinishWrite();                 // every byte is written: durable yet?
   void OnDurable(int32_t result);
   bool Retry(int32_t result);  // true: the step is worth another try
   void TransferRest();
@@ -70,7 +71,7 @@ class FileTransfer final : private IoOp {
   void OnChunkRead();
   void OnChunkWritten();
   void OnTailCut(int32_t result);
-  void CopyVector(std::byte* buffer, uint64_t at, uint64_t bytes, bool to_vector);
+  bool CopyVector(std::byte* buffer, uint64_t at, uint64_t bytes, bool to_vector);
 
   uint64_t end() const { return request_->offset + request_->bytes; }
 

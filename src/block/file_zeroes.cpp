@@ -70,7 +70,7 @@ void FileTransfer::OnDiscarded(int32_t result) {
     file_.has_punch_hole.store(file_.block_device, std::memory_order_relaxed);
     result = 0;  // a discard is a hint
   }
-  Finish(result < 0 ? StatusOfErrno(-result) : BlkStatus::kOk);
+  FinishResult(result);
 }
 
 // Deallocation where it is allowed and known, else a zero range, else zeroes.
@@ -110,7 +110,7 @@ void FileTransfer::OnZeroed(int32_t result) {
     WriteZeroBuffer();
     return;
   }
-  Finish(StatusOfErrno(-result));
+  FinishResult(result);
 }
 
 void FileTransfer::WriteZeroBuffer() {
@@ -135,7 +135,7 @@ void FileTransfer::OnZeroBufferWritten(int32_t result) {
     if (Retry(result)) {
       WriteZeroBuffer();
     } else {
-      Finish(result == 0 ? BlkStatus::kIoError : StatusOfErrno(-result));
+      FinishResult(result == 0 ? -EIO : result);
     }
     return;
   }

@@ -45,6 +45,13 @@ class GraphNode : public BlockNode {
   // What was written reaches stable storage, past the guest's own flushes. Blocks as the disk does; any
   // thread, while the node lives.
   virtual Result<> FlushImage() = 0;
+
+  // A new size, in three steps. Whether it is possible; control loop.
+  virtual Result<> CheckResize(uint64_t size_bytes) const = 0;
+  // The image itself, which CheckResize agreed to. Blocks as the disk does; any thread, while the node lives.
+  virtual Result<> ResizeImage(uint64_t size_bytes) = 0;
+  // limits() and channels follow the image, and listeners hear of it; control loop.
+  virtual void ShowNewSize() = 0;
 };
 
 // kBusy when `use` and what others do with the node exclude each other.

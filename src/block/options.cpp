@@ -14,6 +14,14 @@ CacheSwitches SwitchesOf(CacheMode mode) {
   return {};
 }
 
+Result<> CheckDetectZeroes(DetectZeroes detect_zeroes, bool unmap) {
+  if (detect_zeroes == DetectZeroes::kUnmap && !unmap) {
+    return Fail(Errc::kInvalidArgument,
+                "detect-zeroes=unmap needs discard=unmap; add it, or use detect-zeroes=on");
+  }
+  return {};
+}
+
 Result<> Validate(const DriveOptions& options) {
   if (options.readonly && options.read_only && *options.readonly != *options.read_only) {
     return Fail(Errc::kInvalidArgument,

@@ -99,6 +99,9 @@ inline std::span<const WireName> WireNames(const DriveOptions*) {
   return kNames;
 }
 
+// As QEMU: zeroes that deallocate where nothing may be deallocated are a contradiction.
+Result<> CheckDetectZeroes(DetectZeroes detect_zeroes, bool unmap);
+
 inline bool Unmaps(const std::optional<DiscardPolicy>& discard) {
   return discard == DiscardPolicy::kUnmap || discard == DiscardPolicy::kOn;
 }

@@ -36,8 +36,9 @@ void PolicyChannel::Submit(BlockRequest* request) {
     Answer(request, BlkStatus::kOk);  // a hint that nobody has to follow
     return;
   }
+  const uint64_t size_bytes = policy_.size_bytes->load(std::memory_order_relaxed);
   if (request->op != BlockRequest::Op::kFlush &&
-      (request->offset > policy_.size_bytes || request->bytes > policy_.size_bytes - request->offset)) {
+      (request->offset > size_bytes || request->bytes > size_bytes - request->offset)) {
     Answer(request, BlkStatus::kIoError);
     return;
   }
@@ -66,6 +67,7 @@ PolicyChannel::Passed* PolicyChannel::Take(BlockRequest* request) {
     all_.back()->done = [](BlockRequest* self, BlkStatus status) {
       auto* passed = static_cast<Passed*>(self);
       BlockRequest* caller = passed->caller;
+      caller->sys_errno = passed->sys_errno;
       passed->channel->idle_.push_back(passed);
       caller->done(caller, status);
     };
@@ -74,6 +76,7 @@ PolicyChannel::Passed* PolicyChannel::Take(BlockRequest* request) {
   Passed* passed = idle_.back();
   idle_.pop_back();
   passed->caller = request;
+  passed->sys_errno = 0;
   passed->op = request->op;
   passed->fua = request->fua;
   passed->may_unmap = request->may_unmap;

@@ -3,6 +3,7 @@
 // guessed. Nothing of it costs a request that it does not change.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -14,9 +15,9 @@
 namespace nandu {
 
 struct NodePolicy {
-  uint64_t offset = 0;      // of the node's first byte in the child
-  uint64_t size_bytes = 0;  // the node's
-  bool unmap = false;       // discards, and write-zeroes that deallocate, are passed on
+  uint64_t offset = 0;                                      // of the node's first byte in the child
+  std::shared_ptr<const std::atomic<uint64_t>> size_bytes;  // the node's; it may grow
+  bool unmap = false;  // discards, and write-zeroes that deallocate, are passed on
   DetectZeroes detect_zeroes = DetectZeroes::kOff;
   bool guard_format =
       false;  // the format was guessed: nothing written may make the guess another one next time

@@ -8,7 +8,9 @@
 namespace nandu {
 
 RawNode::RawNode(const RawConfig& config, std::shared_ptr<GraphNode> child, uint64_t size_bytes)
-    : config_(config), child_(std::move(child)), size_bytes_(size_bytes) {}
+    : config_(config),
+      child_(std::move(child)),
+      size_bytes_(std::make_shared<std::atomic<uint64_t>>(size_bytes)) {}
 
 Result<std::shared_ptr<RawNode>> RawNode::Create(const RawConfig& config, std::shared_ptr<GraphNode> child) {
   constexpr uint64_t kSector = 512;
@@ -28,7 +30,7 @@ Result<std::shared_ptr<RawNode>> RawNode::Create(const RawConfig& config, std::s
 
 BlockLimits RawNode::limits() const {
   BlockLimits limits = child_->limits();
-  limits.size_bytes = size_bytes_;
+  limits.size_bytes = *size_bytes_;
   limits.read_only = limits.read_only || config_.read_only;
   limits.can_discard = limits.can_discard && !limits.read_only;
   limits.can_write_zeroes = limits.can_write_zeroes && !limits.read_only;
@@ -40,7 +42,7 @@ BlockLimits RawNode::limits() const {
 
 Result<std::unique_ptr<BlockChannel>> RawNode::OpenChannel(EventLoop& loop) {
   std::unique_ptr<BlockChannel> channel = TRY(child_->OpenChannel(loop));
-  const bool whole = config_.offset == 0 && size_bytes_ == child_->limits().size_bytes;
+  const bool whole = config_.offset == 0 && *size_bytes_ == child_->limits().size_bytes;
   if (whole && config_.unmap && config_.detect_zeroes == DetectZeroes::kOff && !config_.format_guessed) {
     return channel;
   }
@@ -76,12 +78,29 @@ void RawNode::RemoveUse(const std::string& user) {
   }
 }
 
+Result<> RawNode::CheckResize(uint64_t size_bytes) const {
+  if (config_.offset != 0 || config_.size) {
+    return Fail(Errc::kUnsupported,
+                "it is a part of its file (offset=, size=), and such a part keeps its size");
+  }
+  if (config_.read_only) {
+    return Fail(Errc::kPermission, "it is read-only");
+  }
+  return child_->CheckResize(size_bytes);
+}
+
+void RawNode::ShowNewSize() {
+  child_->ShowNewSize();
+  *size_bytes_ = child_->limits().size_bytes;
+  TellSize();
+}
+
 NodeInfo RawNode::info() const {
   NodeInfo info = child_->info();
   info.child = info.node_name;
   info.node_name = config_.node_name;
   info.driver = driver();
-  info.size_bytes = size_bytes_;
+  info.size_bytes = *size_bytes_;
   info.read_only = limits().read_only;
   info.detect_zeroes = config_.detect_zeroes != DetectZeroes::kOff;
   info.users.clear();

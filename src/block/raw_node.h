@@ -2,6 +2,7 @@
 // any thread may call.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ class RawNode final : public GraphNode {
   bool configured_read_only() const override { return config_.read_only || child_->configured_read_only(); }
   NodeInfo info() const override;
   Result<> FlushImage() override { return child_->FlushImage(); }
+  Result<> CheckResize(uint64_t size_bytes) const override;
+  Result<> ResizeImage(uint64_t size_bytes) override { return child_->ResizeImage(size_bytes); }
+  void ShowNewSize() override;
 
  private:
   RawNode(const RawConfig& config, std::shared_ptr<GraphNode> child, uint64_t size_bytes);
@@ -50,7 +54,7 @@ class RawNode final : public GraphNode {
 
   const RawConfig config_;
   const std::shared_ptr<GraphNode> child_;
-  const uint64_t size_bytes_;
+  const std::shared_ptr<std::atomic<uint64_t>> size_bytes_;
   std::vector<NodeUser> users_;
 };
 

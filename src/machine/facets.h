@@ -77,6 +77,19 @@ class BalloonFacet {
   virtual bool SetGuestMemoryTarget(uint64_t bytes) = 0;
 };
 
+// Images, as managers name them.
+class BlockFacet {
+ public:
+  BlockFacet() = default;
+  BlockFacet(const BlockFacet&) = delete;
+  BlockFacet& operator=(const BlockFacet&) = delete;
+  virtual ~BlockFacet() = default;
+
+  // A node's name or a -drive's id. `done` runs once, when the image has that size and the guest was told.
+  virtual void ResizeBlock(std::string_view name, uint64_t size_bytes,
+                           UniqueFunction<void(Result<>)> done) = 0;
+};
+
 // Where events come from. One sink: the QMP server, which has the sessions.
 class EventFacet {
  public:

@@ -1,9 +1,36 @@
 #include "machine/host.h"
 
+#include <boost/json/object.hpp>
+
 #include "base/log.h"
 #include "machine/run_state.h"
 
 namespace nandu {
+namespace {
+
+std::string_view ActionText(BlockError::Action action) {
+  switch (action) {
+    case BlockError::Action::kIgnore: return "ignore";
+    case BlockError::Action::kReport: return "report";
+    case BlockError::Action::kStop: return "stop";
+  }
+  return "report";
+}
+
+boost::json::object EventOf(const BlockError& error) {
+  boost::json::object data;
+  data["device"] = error.drive;
+  data["node-name"] = error.node_name;
+  data["operation"] = error.is_read ? "read" : "write";
+  data["action"] = ActionText(error.action);
+  if (error.no_space) {
+    data["nospace"] = *error.no_space;
+  }
+  data["reason"] = ErrnoText(error.sys_errno);
+  return data;
+}
+
+}  // namespace
 
 Result<PciBus*> MachineHost::FindPciBus(std::string_view id) {
   if (PciBus* bus = parts_.find_bus(id)) {
@@ -36,11 +63,29 @@ Result<std::shared_ptr<BlockNode>> MachineHost::ClaimSharedBlockNode(std::string
   return parts_.backends.blocks.Claim(drive, user, BlockGraph::Sharing::kShareWrites);
 }
 
-bool MachineHost::IoErrorStop(std::string_view device, std::string_view node, bool is_read, bool no_space) {
-  Log(LogLevel::kWarning, "{}: {} '{}' failed{}; the VM stops until 'cont'", device,
-      is_read ? "reading" : "writing", node, no_space ? " for want of space" : "");
-  lifecycle_->RequestStop(RunState::kIoError);
-  return true;
+// BLOCK_IO_ERROR before the STOP it causes; for each request that fails, as QEMU.
+bool MachineHost::OnBlockError(const BlockError& error) {
+  const bool stops = error.action == BlockError::Action::kStop;
+  if (stops) {
+    block_log_.Warn("{}: {} '{}' failed: {}; the VM stops until 'cont'", error.device,
+                    error.is_read ? "reading" : "writing", error.node_name, ErrnoText(error.sys_errno));
+  }
+  // As many as a queue has requests: what a guest may cause is bounded.
+  constexpr unsigned kMaxEvents = 1024;
+  if (block_events_.fetch_add(1, std::memory_order_relaxed) < kMaxEvents) {
+    boost::json::object data = EventOf(error);
+    parts_.control.Post([this, data = std::move(data)] {
+      block_events_.fetch_sub(1, std::memory_order_relaxed);
+      parts_.emit("BLOCK_IO_ERROR", data);
+    });
+  } else {
+    block_events_.fetch_sub(1, std::memory_order_relaxed);
+    dropped_block_events_.Add();
+  }
+  if (stops) {
+    lifecycle_->RequestStop(RunState::kIoError);
+  }
+  return stops;
 }
 
 std::string MachineHost::DefaultMac() {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <boost/json/fwd.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +14,8 @@
 #include <nandu/device.h>
 #include <nandu/irq.h>
 
+#include "base/counter.h"
+#include "base/log.h"
 #include "block/block_graph.h"
 #include "chardev/chardev_set.h"
 #include "machine/iothreads.h"
@@ -44,6 +48,7 @@ class MachineHost final : public DeviceHost {
     // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
     std::function<void()> hold_vcpus;
     std::function<void()> balloon_changed;
+    std::function<void(std::string_view event, const boost::json::object& data)> emit;  // control loop
     unsigned vcpus = 1;
   };
   explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}
@@ -64,7 +69,9 @@ class MachineHost final : public DeviceHost {
                                                           std::string_view user) override;
   std::string DefaultMac() override;
   unsigned vcpu_count() const override { return parts_.vcpus; }
-  bool IoErrorStop(std::string_view device, std::string_view node, bool is_read, bool no_space) override;
+  bool OnBlockError(const BlockError& error) override;
+  // Events of disks that could not be told, because a guest makes errors faster than managers hear of them.
+  const Counter& dropped_block_events() const { return dropped_block_events_; }
   void BalloonChanged() override { parts_.balloon_changed(); }
   void GuestPanicked(std::string_view why) override;
   void RequestReset(std::string_view cause) override;
@@ -73,6 +80,9 @@ class MachineHost final : public DeviceHost {
 
  private:
   Parts parts_;
+  std::atomic<unsigned> block_events_{0};  // on their way to the control loop
+  Counter dropped_block_events_;
+  RateLimitedLog block_log_{"disks"};
   Lifecycle* lifecycle_ = nullptr;  // set before the first vCPU runs
   unsigned macs_given_ = 0;
 };

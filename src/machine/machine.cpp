@@ -80,6 +80,10 @@ std::vector<CpuFacts> Machine::Cpus() const {
   return facts;
 }
 
+void Machine::ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) {
+  impl_->backends.blocks.Resize(impl_->loop, name, size_bytes, std::move(done));
+}
+
 void Machine::SetEventSink(Sink sink) { impl_->sink = std::move(sink); }
 
 }  // namespace nandu

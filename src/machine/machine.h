@@ -21,7 +21,11 @@
 
 namespace nandu {
 
-class Machine final : public LifecycleFacet, public InfoFacet, public BalloonFacet, public EventFacet {
+class Machine final : public LifecycleFacet,
+                      public InfoFacet,
+                      public BalloonFacet,
+                      public BlockFacet,
+                      public EventFacet {
  public:
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
   // and leaves nothing behind.
@@ -59,6 +63,9 @@ class Machine final : public LifecycleFacet, public InfoFacet, public BalloonFac
   // BalloonFacet
   std::optional<uint64_t> GuestMemoryBytes() const override;
   bool SetGuestMemoryTarget(uint64_t bytes) override;
+
+  // BlockFacet
+  void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override;
 
   // EventFacet
   void SetEventSink(Sink sink) override;

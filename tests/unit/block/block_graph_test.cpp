@@ -3,6 +3,7 @@
 #include <boost/json/parse.hpp>
 #include <fcntl.h>
 #include <filesystem>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -167,6 +168,20 @@ TEST_F(BlockGraphTest, DriveIsARawNodeOverAFile) {
   EXPECT_EQ((*node)->driver(), "raw");
   EXPECT_TRUE(Info((*node)->node_name()).direct);
   EXPECT_TRUE((*node)->limits().write_cache);
+}
+
+TEST_F(BlockGraphTest, NativeAioNeedsDirectIoAsInQemu) {
+  EXPECT_THAT(AddDrive("d", R"({"file":"IMAGE","format":"raw","aio":"native"})"),
+              testing::HasSubstr("aio=native needs cache.direct=on"));
+  EXPECT_THAT(AddNode(R"({"driver":"file","node-name":"f","filename":"IMAGE","aio":"native"})"),
+              testing::HasSubstr("aio=native needs cache.direct=on"));
+}
+
+TEST_F(BlockGraphTest, ZeroesThatDeallocateNeedDiscard) {
+  EXPECT_THAT(AddDrive("d", R"({"file":"IMAGE","format":"raw","detect-zeroes":"unmap"})"),
+              testing::HasSubstr("detect-zeroes=unmap needs discard=unmap"));
+  EXPECT_THAT(AddNode(R"({"driver":"file","node-name":"f","filename":"IMAGE","detect-zeroes":"unmap"})"),
+              testing::HasSubstr("detect-zeroes=unmap needs discard=unmap"));
 }
 
 TEST_F(BlockGraphTest, CacheModesAreQemus) {

@@ -25,12 +25,12 @@ class PolicyChannelTest : public testing::Test {
 
   ManualLoop loop_;
   MemoryBlockNode disk_{1 << 20};
-  NodePolicy policy_{.size_bytes = 1 << 20};
+  NodePolicy policy_{.size_bytes = std::make_shared<std::atomic<uint64_t>>(1 << 20)};
 };
 
 TEST_F(PolicyChannelTest, OffsetMovesEveryRequest) {
   policy_.offset = 4096;
-  policy_.size_bytes = 8192;
+  policy_.size_bytes = std::make_shared<std::atomic<uint64_t>>(8192);
   policy_.unmap = true;
   TestRequest write = TestRequest::Write(512, "abc");
   TestRequest discard(Op::kDiscard, 1024, 512);
@@ -97,7 +97,7 @@ TEST_F(PolicyChannelTest, GuessedFormatCannotBeChanged) {
 
 TEST_F(PolicyChannelTest, StatusOfTheChildIsTheCallers) {
   policy_.offset = 512;
-  policy_.size_bytes = 4096;
+  policy_.size_bytes = std::make_shared<std::atomic<uint64_t>>(4096);
   disk_.FailNext(Op::kWrite, BlkStatus::kNoSpace);
   TestRequest write(Op::kWrite, 0, 512);
   EXPECT_EQ(Serve(write).status, BlkStatus::kNoSpace);

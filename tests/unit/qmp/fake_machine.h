@@ -10,7 +10,7 @@
 
 namespace nandu {
 
-class FakeMachine final : public LifecycleFacet, public InfoFacet, public BalloonFacet {
+class FakeMachine final : public LifecycleFacet, public InfoFacet, public BalloonFacet, public BlockFacet {
  public:
   RunState state = RunState::kRunning;
   std::vector<std::string> calls;
@@ -50,6 +50,11 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
   bool SetGuestMemoryTarget(uint64_t bytes) override {
     guest_memory_target = bytes;
     return guest_memory_bytes.has_value();
+  }
+
+  void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override {
+    calls.push_back(Format("resize {} {}", name, size_bytes));
+    Finish(std::move(done));
   }
 
  private:

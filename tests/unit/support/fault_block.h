@@ -35,6 +35,11 @@ class MemoryBlockNode : public BlockNode {
     disk_->failures.push_back({op, status});
   }
   void SetLimits(const BlockLimits& limits) { limits_ = limits; }
+  void Grow(uint64_t size_bytes) {
+    disk_->bytes.resize(size_bytes);
+    limits_.size_bytes = size_bytes;
+    TellSize();
+  }
   // While nothing is in flight.
   std::vector<std::byte>& bytes() { return disk_->bytes; }
   // Every request in the order it was served.

@@ -69,7 +69,6 @@ BlkDevice::BlkDevice(BlkDeviceConfig config, std::shared_ptr<BlockNode> node)
   if (geometry.cylinders == 0) {
     geometry = GuessGeometry(limits.size_bytes, block);
   }
-  shown_.capacity = limits.size_bytes / blk::kSectorBytes;
   shown_.seg_max = config_.seg_max;
   shown_.cylinders = geometry.cylinders;
   shown_.heads = geometry.heads;
@@ -89,7 +88,7 @@ BlkDevice::BlkDevice(BlkDeviceConfig config, std::shared_ptr<BlockNode> node)
   shown_.write_zeroes_may_unmap = 1;
 
   shared_->node_name = node_->node_name();
-  shared_->size_bytes = shown_.capacity * blk::kSectorBytes;
+  shared_->size_bytes = AlignDown(limits.size_bytes, blk::kSectorBytes);
   shared_->logical_block_size = block;
   shared_->read_only = limits.read_only;
   shared_->discard = config_.discard;
@@ -103,12 +102,16 @@ BlkDevice::BlkDevice(BlkDeviceConfig config, std::shared_ptr<BlockNode> node)
   shared_->writeback.store(config_.writeback, std::memory_order_relaxed);
 }
 
-Result<std::unique_ptr<BlkDevice>> BlkDevice::Create(BlkDeviceConfig config, EventLoop& loop,
+Result<std::unique_ptr<BlkDevice>> BlkDevice::Create(BlkDeviceConfig config,
+                                                     const std::vector<EventLoop*>& loops,
                                                      std::shared_ptr<BlockNode> node) {
-  UniqueFunction<bool(bool, bool)> stop_vm = std::move(config.stop_vm);
+  NANDU_CHECK(loops.size() == 1 || loops.size() == config.queues, "each queue has a loop, or all have one");
+  UniqueFunction<bool(const BlkError&)> on_error = std::move(config.on_error);
   std::unique_ptr<BlkDevice> device(new BlkDevice(std::move(config), std::move(node)));
-  device->shared_->stop_vm = std::move(stop_vm);
+  device->shared_->on_error = std::move(on_error);
+  device->node_->AddSizeListener(device.get(), [raw = device.get()] { raw->OnNewSize(); });
   for (unsigned i = 0; i < device->config_.queues; ++i) {
+    EventLoop& loop = *loops[loops.size() == 1 ? 0 : i];
     std::unique_ptr<BlockChannel> channel = TRY(device->node_->OpenChannel(loop));
     device->queues_.push_back(
         std::make_shared<BlkQueue>(loop, std::move(channel), device->shared_, device->config_.queue_size));
@@ -117,6 +120,7 @@ Result<std::unique_ptr<BlkDevice>> BlkDevice::Create(BlkDeviceConfig config, Eve
 }
 
 BlkDevice::~BlkDevice() {
+  node_->RemoveSizeListener(this);
   // A channel is closed on its loop, while its node is there.
   for (std::shared_ptr<BlkQueue>& queue : queues_) {
     EventLoop& loop = queue->loop();
@@ -124,7 +128,17 @@ BlkDevice::~BlkDevice() {
   }
 }
 
+// The guest hears of it and reads the capacity again; what it sends meanwhile is judged by the new size.
+void BlkDevice::OnNewSize() {
+  const uint64_t sectors = node_->limits().size_bytes / blk::kSectorBytes;
+  shared_->size_bytes.store(sectors * blk::kSectorBytes, std::memory_order_relaxed);
+  if (transport_ != nullptr) {
+    transport_->ConfigChanged();
+  }
+}
+
 std::span<const std::byte> BlkDevice::Config() const {
+  shown_.capacity = capacity_sectors();
   shown_.writeback = shared_->writeback.load(std::memory_order_relaxed) ? 1 : 0;
   return std::as_bytes(std::span(&shown_, 1)).first(config_bytes_);
 }
@@ -223,16 +237,16 @@ void BlkDevice::Reset() { shared_->writeback.store(config_.writeback, std::memor
 void BlkDevice::Save(const StateWriter& writer) const {
   BlkState state;
   state.writeback = shared_->writeback.load(std::memory_order_relaxed);
-  state.capacity_sectors = shown_.capacity;
+  state.capacity_sectors = capacity_sectors();
   writer.Put(state);
 }
 
 Result<> BlkDevice::Load(const StateReader& reader) {
   const BlkState state = TRY(reader.Get<BlkState>());
-  if (state.capacity_sectors != shown_.capacity) {
+  if (state.capacity_sectors != capacity_sectors()) {
     return Fail(Errc::kCorrupt,
                 "the guest's disk has {} sectors, node {} has {}; give it the image it was saved with",
-                state.capacity_sectors, shared_->node_name, shown_.capacity);
+                state.capacity_sectors, shared_->node_name, capacity_sectors());
   }
   shared_->writeback.store(state.writeback, std::memory_order_relaxed);
   return {};

@@ -29,7 +29,6 @@ struct BlkGeometry {
   uint8_t sectors = 0;
 };
 struct BlkDeviceConfig {
-  std::string device;  // the user's id
   std::string serial;  // at most 20 bytes
   uint16_t queues = 1;
   uint16_t queue_size = 256;
@@ -48,14 +47,20 @@ struct BlkDeviceConfig {
   bool write_zeroes = true;
   BlkErrorPolicy read_errors = BlkErrorPolicy::kReport;
   BlkErrorPolicy write_errors = BlkErrorPolicy::kEnospc;
-  UniqueFunction<bool(bool is_read, bool no_space)> stop_vm;  // may be null: errors are reported
+  UniqueFunction<bool(const BlkError& error)> on_error;  // see BlkShared
 };
 
 class BlkDevice final : public VirtioDevice {
  public:
-  // One channel of `node` per queue, all on `loop`. Control loop.
-  static Result<std::unique_ptr<BlkDevice>> Create(BlkDeviceConfig config, EventLoop& loop,
+  // One channel of `node` per queue, on the loop of that queue: one for each queue, or one for all. Control
+  // loop, as the destructor and what listens to the node.
+  static Result<std::unique_ptr<BlkDevice>> Create(BlkDeviceConfig config,
+                                                   const std::vector<EventLoop*>& loops,
                                                    std::shared_ptr<BlockNode> node);
+  static Result<std::unique_ptr<BlkDevice>> Create(BlkDeviceConfig config, EventLoop& loop,
+                                                   std::shared_ptr<BlockNode> node) {
+    return Create(std::move(config), std::vector<EventLoop*>{&loop}, std::move(node));
+  }
   ~BlkDevice() override;
 
   const BlkCounters& counters() const { return shared_->counters; }
@@ -66,7 +71,7 @@ class BlkDevice final : public VirtioDevice {
   uint64_t Features() const override { return features_; }
   unsigned queue_count() const override { return static_cast<unsigned>(queues_.size()); }
   uint16_t MaxQueueSize(unsigned /*index*/) const override { return config_.queue_size; }
-  void SetTransport(VirtioTransport* /*transport*/) override {}
+  void SetTransport(VirtioTransport* transport) override { transport_ = transport; }
   std::span<const std::byte> Config() const override;
   void WriteConfig(uint32_t offset, std::span<const std::byte> bytes) override;
   void FeaturesAccepted(uint64_t features) override;
@@ -82,13 +87,18 @@ class BlkDevice final : public VirtioDevice {
  private:
   BlkDevice(BlkDeviceConfig config, std::shared_ptr<BlockNode> node);
   void Start(ActiveQueue queue, std::vector<ParkedChain> parked);
+  void OnNewSize();
+  uint64_t capacity_sectors() const {
+    return shared_->size_bytes.load(std::memory_order_relaxed) / blk::kSectorBytes;
+  }
 
   const BlkDeviceConfig config_;
   const std::shared_ptr<BlockNode> node_;  // outlives the channels
   const std::shared_ptr<BlkShared> shared_;
   const uint64_t features_;
   const size_t config_bytes_;
-  mutable blk::Config shown_;  // under the transport's mutex
+  VirtioTransport* transport_ = nullptr;  // control loop
+  mutable blk::Config shown_;             // under the transport's mutex
   // Used on their loop; messages to them may still be on their way, and their channels are closed there.
   std::vector<std::shared_ptr<BlkQueue>> queues_;
 };

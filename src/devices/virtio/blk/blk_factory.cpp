@@ -50,10 +50,8 @@ Result<> CheckNode(const BlkDeviceConfig& config, const BlockNode& node) {
   return {};
 }
 
-Result<BlkDeviceConfig> ConfigOf(const VirtioBlkOptions& options, const BlockLimits& limits,
-                                 const std::string& id, unsigned vcpus) {
+Result<BlkDeviceConfig> ConfigOf(const VirtioBlkOptions& options, const BlockLimits& limits, unsigned vcpus) {
   BlkDeviceConfig config;
-  config.device = id;
   config.serial = options.serial.value_or("");
   config.queues =
       options.num_queues.value_or(static_cast<uint16_t>(std::min<unsigned>(vcpus, kMaxBlkQueues)));
@@ -94,22 +92,59 @@ Result<BlkDeviceConfig> ConfigOf(const VirtioBlkOptions& options, const BlockLim
   return config;
 }
 
+// One loop per queue, or one for all.
+Result<std::vector<EventLoop*>> LoopsOf(DeviceHost& host, const VirtioBlkOptions& options, unsigned queues) {
+  std::vector<EventLoop*> loops;
+  if (!options.iothread_vq_mapping) {
+    loops.push_back(TRY(host.FindIoLoop(options.iothread.value_or(""))));
+    return loops;
+  }
+  for (const size_t entry : TRY(QueueEntries(*options.iothread_vq_mapping, queues))) {
+    loops.push_back(TRY(host.FindIoLoop((*options.iothread_vq_mapping)[entry].iothread)));
+  }
+  return loops;
+}
+
+UniqueFunction<bool(const BlkError&)> ErrorReporter(DeviceHost& host, const std::string& id,
+                                                    const std::string& drive, const BlkDeviceConfig& config,
+                                                    const std::string& node_name) {
+  const auto stops = [](BlkErrorPolicy policy) {
+    return policy == BlkErrorPolicy::kStop || policy == BlkErrorPolicy::kEnospc;
+  };
+  const bool tells_no_space = stops(config.read_errors) || stops(config.write_errors);
+  // A disk may name a node or a -drive; the two have names of one kind.
+  const std::string drive_id = drive == node_name ? std::string() : drive;
+  return [&host, id, drive_id, node_name, tells_no_space](const BlkError& error) {
+    BlockError told;
+    told.device = id;
+    told.drive = drive_id;
+    told.node_name = node_name;
+    told.is_read = error.is_read;
+    told.action = error.action == BlkErrorPolicy::kStop     ? BlockError::Action::kStop
+                  : error.action == BlkErrorPolicy::kIgnore ? BlockError::Action::kIgnore
+                                                            : BlockError::Action::kReport;
+    if (tells_no_space) {
+      told.no_space = error.no_space;
+    }
+    told.sys_errno = error.sys_errno;
+    return host.OnBlockError(told);
+  };
+}
+
 Result<std::unique_ptr<Device>> Build(DeviceHost& host, const std::string& id,
                                       const VirtioBlkOptions& options) {
-  EventLoop* const loop = TRY(host.FindIoLoop(options.iothread.value_or("")));
   std::shared_ptr<BlockNode> node = TRY(options.share_rw ? host.ClaimSharedBlockNode(options.drive, id)
                                                          : host.ClaimBlockNode(options.drive, id));
-  BlkDeviceConfig config = TRY(ConfigOf(options, node->limits(), id, host.vcpu_count()));
+  BlkDeviceConfig config = TRY(ConfigOf(options, node->limits(), host.vcpu_count()));
   TRY(CheckNode(config, *node));
-  config.stop_vm = [&host, id, name = node->node_name()](bool is_read, bool no_space) {
-    return host.IoErrorStop(id, name, is_read, no_space);
-  };
+  const std::vector<EventLoop*> loops = TRY(LoopsOf(host, options, config.queues));
+  config.on_error = ErrorReporter(host, id, options.drive, config, node->node_name());
   VirtioPciSpec spec;
   spec.id = id;
   spec.driver = "virtio-blk-pci";
   spec.default_vectors = config.queues + 1U;  // as QEMU: the configuration's and one per queue
   spec.bootindex = options.bootindex;
-  std::unique_ptr<BlkDevice> device = TRY(BlkDevice::Create(std::move(config), *loop, std::move(node)));
+  std::unique_ptr<BlkDevice> device = TRY(BlkDevice::Create(std::move(config), loops, std::move(node)));
   return VirtioPciDevice::Create(host, spec, options, std::move(device));
 }
 
@@ -122,6 +157,49 @@ Result<std::unique_ptr<Device>> CreateBlk(DeviceHost& host, const std::string& i
 
 }  // namespace
 
+// The rules are QEMU 9.0's (its virtio-blk documentation): all entries name queues or none does, and every
+// queue has one iothread.
+Result<std::vector<size_t>> QueueEntries(const std::vector<IothreadVqMapping>& mapping, unsigned queues) {
+  constexpr std::string_view kProperty = "iothread-vq-mapping";
+  std::vector<size_t> entries(queues, mapping.size());
+  if (mapping.empty()) {
+    return Fail(Errc::kInvalidArgument, "{}: it is empty; name an iothread", kProperty);
+  }
+  for (size_t i = 0; i < mapping.size(); ++i) {
+    const IothreadVqMapping& entry = mapping[i];
+    for (size_t other = 0; other < i; ++other) {
+      if (mapping[other].iothread == entry.iothread) {
+        return Fail(Errc::kInvalidArgument, "{}: iothread '{}' is there twice", kProperty, entry.iothread);
+      }
+    }
+    if (entry.iothread.empty()) {
+      return Fail(Errc::kInvalidArgument, "{}: an entry without iothread", kProperty);
+    }
+    if (entry.vqs.has_value() != mapping[0].vqs.has_value()) {
+      return Fail(Errc::kInvalidArgument, "{}: give vqs in every entry or in none", kProperty);
+    }
+    for (const uint16_t queue : entry.vqs.value_or(std::vector<uint16_t>{})) {
+      if (queue >= queues) {
+        return Fail(Errc::kInvalidArgument, "{}: queue {} of iothread '{}' does not exist; num-queues is {}",
+                    kProperty, queue, entry.iothread, queues);
+      }
+      if (entries[queue] != mapping.size()) {
+        return Fail(Errc::kInvalidArgument, "{}: queue {} is given to '{}' and to '{}'", kProperty, queue,
+                    mapping[entries[queue]].iothread, entry.iothread);
+      }
+      entries[queue] = i;
+    }
+  }
+  for (unsigned queue = 0; queue < queues; ++queue) {
+    if (!mapping[0].vqs) {
+      entries[queue] = queue % mapping.size();
+    } else if (entries[queue] == mapping.size()) {
+      return Fail(Errc::kInvalidArgument, "{}: queue {} has no iothread", kProperty, queue);
+    }
+  }
+  return entries;
+}
+
 Result<> Validate(const VirtioBlkOptions& options) {
   TRY(Validate(static_cast<const VirtioPciOptions&>(options)));
   if (options.drive.empty()) {
@@ -131,6 +209,9 @@ Result<> Validate(const VirtioBlkOptions& options) {
   if (options.serial && options.serial->size() > blk::kIdBytes) {
     return Fail(Errc::kInvalidArgument, "serial={} is too long; a serial number has at most {} bytes",
                 *options.serial, blk::kIdBytes);
+  }
+  if (options.iothread && options.iothread_vq_mapping) {
+    return Fail(Errc::kInvalidArgument, "iothread= and iothread-vq-mapping exclude each other; give one");
   }
   if (options.num_queues && (*options.num_queues == 0 || *options.num_queues > kMaxBlkQueues)) {
     return Fail(Errc::kInvalidArgument, "num-queues={} is impossible; give 1 to {}", *options.num_queues,

@@ -1,5 +1,6 @@
 #include "devices/virtio/blk/blk_queue.h"
 
+#include <cerrno>
 #include <sys/eventfd.h>
 
 #include "base/check.h"
@@ -103,6 +104,7 @@ void BlkQueue::Submit(BlkRequest* request) {
   const bool entered = gate_.Enter();
   NANDU_CHECK(entered, "requests begin while the gate is open");
   request->io.progress = 0;
+  request->io.sys_errno = 0;
   channel_->Submit(&request->io);
 }
 
@@ -111,45 +113,48 @@ void BlkQueue::Finish(BlkRequest* request, BlkStatus status) {
   if (status != BlkStatus::kOk && request->io.op == BlockRequest::Op::kRead) {
     request->chain->MarkAllWritten();  // some of it may have arrived
   }
-  if (status != BlkStatus::kOk && StopsFor(*request, status)) {
+  const Verdict verdict = Judge(*request, status);
+  if (verdict.park) {
     parked_.push_back(queue_->Park(std::move(*request->chain)));
     Release(request);
   } else {
     const bool filled = status == BlkStatus::kOk && request->io.op == BlockRequest::Op::kRead;
-    Answer(request, StatusFor(*request, status), filled ? static_cast<uint32_t>(request->io.bytes) : 0);
+    Answer(request, verdict.status, filled ? static_cast<uint32_t>(request->io.bytes) : 0);
   }
   gate_.Leave();  // last: this may give the queue away
 }
 
-bool BlkQueue::StopsFor(const BlkRequest& request, BlkStatus status) {
-  const bool is_read = request.io.op == BlockRequest::Op::kRead;
-  const BlkErrorPolicy policy = is_read ? shared_->read_errors : shared_->write_errors;
-  const bool no_space = status == BlkStatus::kNoSpace;
-  // An operation the node does not know fails again however often it is tried.
-  const bool wanted = status != BlkStatus::kUnsupported &&
-                      (policy == BlkErrorPolicy::kStop || (policy == BlkErrorPolicy::kEnospc && no_space));
-  if (!wanted || !shared_->stop_vm || !shared_->stop_vm(is_read, no_space)) {
-    return false;
-  }
-  shared_->counters.stopped.Add();
-  return true;
-}
-
-blk::Status BlkQueue::StatusFor(const BlkRequest& request, BlkStatus status) {
+// What becomes of a request that the node has answered; rerror and werror decide as they do in QEMU.
+BlkQueue::Verdict BlkQueue::Judge(const BlkRequest& request, BlkStatus status) {
   if (status == BlkStatus::kOk) {
-    return blk::Status::kOk;
+    return {};
   }
-  // A discard is a hint: an image that cannot take it keeps its blocks.
-  if (status == BlkStatus::kUnsupported && request.io.op == BlockRequest::Op::kDiscard) {
-    return blk::Status::kOk;
+  if (status == BlkStatus::kUnsupported) {
+    // A discard is a hint: an image that cannot take it keeps its blocks. What else the node does not know
+    // fails again however often it is tried.
+    const bool hint = request.io.op == BlockRequest::Op::kDiscard;
+    shared_->counters.failed.Add(hint ? 0 : 1);
+    return {.status = hint ? blk::Status::kOk : blk::Status::kUnsupported};
   }
-  const bool is_read = request.io.op == BlockRequest::Op::kRead;
-  if ((is_read ? shared_->read_errors : shared_->write_errors) == BlkErrorPolicy::kIgnore) {
+  BlkError error;
+  error.is_read = request.io.op == BlockRequest::Op::kRead;
+  error.no_space = status == BlkStatus::kNoSpace;
+  error.sys_errno = request.io.sys_errno != 0 ? request.io.sys_errno : error.no_space ? ENOSPC : EIO;
+  error.action = error.is_read ? shared_->read_errors : shared_->write_errors;
+  if (error.action == BlkErrorPolicy::kEnospc) {
+    error.action = error.no_space ? BlkErrorPolicy::kStop : BlkErrorPolicy::kReport;
+  }
+  const bool stopped = shared_->on_error && shared_->on_error(error);
+  if (error.action == BlkErrorPolicy::kStop && stopped) {
+    shared_->counters.stopped.Add();
+    return {.park = true};
+  }
+  if (error.action == BlkErrorPolicy::kIgnore) {
     shared_->counters.ignored_errors.Add();
-    return blk::Status::kOk;
+    return {};
   }
   shared_->counters.failed.Add();
-  return status == BlkStatus::kUnsupported ? blk::Status::kUnsupported : blk::Status::kIoError;
+  return {.status = blk::Status::kIoError};
 }
 
 void BlkQueue::Answer(BlkRequest* request, blk::Status status, uint32_t written) {

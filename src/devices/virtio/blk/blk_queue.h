@@ -53,8 +53,11 @@ class BlkQueue {
   void Submit(BlkRequest* request);
   void Finish(BlkRequest* request, BlkStatus status);
   void Answer(BlkRequest* request, blk::Status status, uint32_t written);
-  bool StopsFor(const BlkRequest& request, BlkStatus status);  // and whether the request is parked for it
-  blk::Status StatusFor(const BlkRequest& request, BlkStatus status);
+  struct Verdict {
+    bool park = false;  // the VM stops, and the request waits for it to go on
+    blk::Status status = blk::Status::kOk;
+  };
+  Verdict Judge(const BlkRequest& request, BlkStatus status);
   BlkRequest* Acquire();
   void Release(BlkRequest* request);
   void FlushSoon() { loop_.AtTurnEnd(&flush_); }

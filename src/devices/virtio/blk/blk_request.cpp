@@ -14,11 +14,12 @@ constexpr BlkVerdict kSubmit = {true, Status::kOk, 0};
 
 // 5.2.6.1: a request lies within the capacity and consists of whole blocks.
 bool RangeFits(const BlkShared& shared, uint64_t sector, uint64_t bytes) {
-  if (sector > shared.size_bytes / blk::kSectorBytes || bytes > blk::kMaxRequestSectors * blk::kSectorBytes) {
+  const uint64_t size_bytes = shared.size_bytes.load(std::memory_order_relaxed);
+  if (sector > size_bytes / blk::kSectorBytes || bytes > blk::kMaxRequestSectors * blk::kSectorBytes) {
     return false;
   }
   const uint64_t offset = sector * blk::kSectorBytes;
-  return bytes <= shared.size_bytes - offset && offset % shared.logical_block_size == 0 &&
+  return bytes <= size_bytes - offset && offset % shared.logical_block_size == 0 &&
          bytes % shared.logical_block_size == 0;
 }
 

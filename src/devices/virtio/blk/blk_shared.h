@@ -18,10 +18,17 @@ namespace nandu {
 // What becomes of an error of the node, as QEMU's rerror and werror.
 enum class BlkErrorPolicy : uint8_t { kReport, kIgnore, kEnospc, kStop };
 
+// A request that failed, and what its policy makes of it.
+struct BlkError {
+  bool is_read = false;
+  BlkErrorPolicy action = BlkErrorPolicy::kReport;  // kReport, kIgnore or kStop
+  bool no_space = false;
+  int sys_errno = 0;
+};
+
 struct BlkShared {
-  std::string device;  // the user's id, for stops and stuck requests
   std::string node_name;
-  uint64_t size_bytes = 0;
+  std::atomic<uint64_t> size_bytes{0};  // whole sectors; it may change while the guest runs
   uint32_t logical_block_size = 512;
   bool read_only = false;
   bool discard = true;
@@ -31,8 +38,8 @@ struct BlkShared {
   std::array<char, blk::kIdBytes> serial{};
   BlkErrorPolicy read_errors = BlkErrorPolicy::kReport;
   BlkErrorPolicy write_errors = BlkErrorPolicy::kEnospc;
-  // Asks for the VM to stop; false: it cannot, the guest is told of the error. Any thread.
-  UniqueFunction<bool(bool is_read, bool no_space)> stop_vm;
+  // Hears of every request that the node failed; true: the VM stops for it. Any thread. May be null.
+  UniqueFunction<bool(const BlkError& error)> on_error;
 
   std::atomic<bool> writeback{true};  // false: each write is on stable storage before it is used
   BlkCounters counters;

@@ -118,6 +118,60 @@ TEST_F(BlkDeviceTest, DriverSwitchesTheWriteCache) {
   EXPECT_TRUE(Writeback());
 }
 
+TEST_F(BlkDeviceTest, GrownDiskIsShownAndServedWithoutAReboot) {
+  Start({});
+  guest->StartModern({});
+  const uint64_t last = kDiskBytes / 512;
+  const SentChain early = SendRead(0, last);
+  guest->Kick(0);
+  loop.RunUntilIdle();
+  EXPECT_EQ(guest->ring(0).BytesOf(early).back(), 1);  // IOERR: there is no such sector yet
+  const uint64_t generation = guest->Modern(virtio::kCommonOffset + 21, 1);
+  const size_t interrupts = guest->interrupts(0);
+
+  node->Grow(2 * kDiskBytes);
+
+  EXPECT_EQ(guest->interrupts(0), interrupts + 1) << "the configuration's vector";
+  EXPECT_NE(guest->Modern(virtio::kCommonOffset + 21, 1), generation);
+  EXPECT_EQ(guest->Modern(virtio::kDeviceOffset, 4), 2 * last);
+  const SentChain sent = SendRead(0, last);
+  guest->Kick(0);
+  loop.RunUntilIdle();
+  node->Release();
+  loop.RunUntilIdle();
+  EXPECT_EQ(guest->ring(0).BytesOf(sent).back(), 0);
+}
+
+TEST_F(BlkDeviceTest, EachQueueIsServedByItsOwnLoop) {
+  ManualLoop other;
+  BlkDeviceConfig config;
+  config.queues = 2;
+  auto made = BlkDevice::Create(std::move(config), {&loop, &other}, node).value();
+  guest = std::make_unique<FakeVirtioGuest>(std::move(made));
+  guest->StartModern({});
+  loop.RunUntilIdle();
+  other.RunUntilIdle();
+  (void)SendRead(0, 0);
+  (void)SendRead(1, 8);
+  guest->Kick(0);
+  guest->Kick(1);
+  other.RunUntilIdle();
+  EXPECT_EQ(node->in_flight(), 1U) << "the second queue's request only";
+  loop.RunUntilIdle();
+  EXPECT_EQ(node->in_flight(), 2U);
+
+  node->ReleaseAll();
+  bool quiet = false;
+  guest->device().Quiesce([&] { quiet = true; });
+  loop.RunUntilIdle();
+  EXPECT_FALSE(quiet) << "the other loop has its queue yet";
+  other.RunUntilIdle();
+  EXPECT_TRUE(quiet);
+  guest.reset();
+  loop.RunUntilIdle();
+  other.RunUntilIdle();
+}
+
 TEST_F(BlkDeviceTest, DriverThatCannotFlushGetsWriteThrough) {
   Start({});
   guest->StartModern({.without = blk::kFeatureFlush | blk::kFeatureConfigWce});
@@ -177,7 +231,7 @@ TEST_F(BlkDeviceTest, LegacyResetWithAHungReadReturnsWhenNothingCanTouchGuestMem
 
 TEST_F(BlkDeviceTest, StoppedRequestIsSavedAndSubmittedAtTheDestination) {
   BlkDeviceConfig config;
-  config.stop_vm = [](bool, bool) { return true; };
+  config.on_error = [](const BlkError&) { return true; };
   config.read_errors = BlkErrorPolicy::kStop;
   Start(std::move(config));
   guest->StartModern({});
@@ -279,6 +333,38 @@ TEST_F(BlkFactoryTest, ImpossibleOptionsAreRefusedInWords) {
   EXPECT_THAT(Refusal({{"write-cach", "on"}}), testing::HasSubstr("write-cache"));
   EXPECT_THAT(Create({}).error().message, testing::HasSubstr("drive is missing"));
   EXPECT_THAT(Create({{"drive", "d1"}}).error().message, testing::HasSubstr("there is no drive 'd1'"));
+}
+
+// QEMU 9.0: queues go round, or each is given to one iothread by number.
+TEST(IothreadVqMapping, QueuesGoRoundOrWhereTheyAreSent) {
+  EXPECT_EQ(QueueEntries({{"a", {}}, {"b", {}}}, 5).value(), (std::vector<size_t>{0, 1, 0, 1, 0}));
+  EXPECT_EQ(QueueEntries({{"a", {{2}}}, {"b", {{0, 1}}}}, 3).value(), (std::vector<size_t>{1, 1, 0}));
+}
+
+TEST(IothreadVqMapping, ContradictionsAreRefusedInWords) {
+  using testing::HasSubstr;
+  const auto refusal = [](const std::vector<IothreadVqMapping>& mapping) {
+    const auto entries = QueueEntries(mapping, 2);
+    return entries ? "accepted" : entries.error().message;
+  };
+  EXPECT_THAT(refusal({}), HasSubstr("it is empty"));
+  EXPECT_THAT(refusal({{"a", {}}, {"a", {}}}), HasSubstr("'a' is there twice"));
+  EXPECT_THAT(refusal({{"a", {{0}}}, {"b", {}}}), HasSubstr("in every entry or in none"));
+  EXPECT_THAT(refusal({{"a", {{0, 2}}}}), HasSubstr("queue 2 of iothread 'a' does not exist"));
+  EXPECT_THAT(refusal({{"a", {{0}}}, {"b", {{0, 1}}}}), HasSubstr("queue 0 is given to 'a' and to 'b'"));
+  EXPECT_THAT(refusal({{"a", {{0}}}}), HasSubstr("queue 1 has no iothread"));
+}
+
+TEST_F(BlkFactoryTest, MappingNamesIothreads) {
+  const auto mapping = [](const char* second) {
+    return boost::json::array{boost::json::object{{"iothread", "io1"}},
+                              boost::json::object{{"iothread", second}}};
+  };
+  EXPECT_THAT(Refusal({{"num-queues", 2}, {"iothread-vq-mapping", mapping("io9")}}),
+              testing::HasSubstr("iothread 'io9'"));
+  EXPECT_THAT(Refusal({{"iothread", "io1"}, {"iothread-vq-mapping", mapping("io1")}}),
+              testing::HasSubstr("exclude each other"));
+  EXPECT_THAT(Refusal({{"iothread-vq-mapping", "io1"}}), testing::HasSubstr("iothread-vq-mapping"));
 }
 
 TEST_F(BlkFactoryTest, DiskOfOddSizeNeedsAFittingBlockSize) {

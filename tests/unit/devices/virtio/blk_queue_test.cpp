@@ -204,8 +204,9 @@ TEST_F(BlkQueueTest, IgnoredErrorsAreSuccess) {
 
 TEST_F(BlkQueueTest, FullHostStopsTheVmAndContTriesAgain) {
   unsigned stops = 0;
-  shared->stop_vm = [&](bool is_read, bool no_space) {
-    stops += !is_read && no_space ? 1 : 0;
+  shared->on_error = [&](const BlkError& error) {
+    stops += !error.is_read && error.no_space && error.action == BlkErrorPolicy::kStop ? 1 : 0;
+    EXPECT_EQ(error.sys_errno, ENOSPC);
     return true;
   };
   node.FailNext(Op::kWrite, BlkStatus::kNoSpace);
@@ -225,9 +226,42 @@ TEST_F(BlkQueueTest, FullHostStopsTheVmAndContTriesAgain) {
   EXPECT_EQ(node.bytes()[0], std::byte{'y'});
 }
 
+// QEMU 7.2: each policy, what it makes of an error of each kind, and that every failed request is told.
+TEST_F(BlkQueueTest, EveryPolicyTellsWhatItDid) {
+  std::vector<BlkErrorPolicy> told;
+  shared->on_error = [&](const BlkError& error) {
+    told.push_back(error.action);
+    EXPECT_EQ(error.sys_errno, error.no_space ? ENOSPC : EIO);
+    return false;
+  };
+  const auto answer = [&](BlkErrorPolicy policy, BlkStatus status) {
+    shared->write_errors = policy;
+    node.FailNext(Op::kWrite, status);
+    return StatusOf(Serve(Request(blk::kTypeOut, 0).Readable(std::string(512, 'y')).Writable(1)));
+  };
+  EXPECT_EQ(answer(BlkErrorPolicy::kReport, BlkStatus::kNoSpace), kIoError);
+  EXPECT_EQ(answer(BlkErrorPolicy::kIgnore, BlkStatus::kIoError), kOk);
+  EXPECT_EQ(answer(BlkErrorPolicy::kEnospc, BlkStatus::kIoError), kIoError);
+  EXPECT_EQ(answer(BlkErrorPolicy::kEnospc, BlkStatus::kNoSpace), kIoError);  // nobody stops here
+  EXPECT_EQ(answer(BlkErrorPolicy::kStop, BlkStatus::kIoError), kIoError);
+  EXPECT_EQ(told, (std::vector<BlkErrorPolicy>{BlkErrorPolicy::kReport, BlkErrorPolicy::kIgnore,
+                                               BlkErrorPolicy::kReport, BlkErrorPolicy::kStop,
+                                               BlkErrorPolicy::kStop}));
+}
+
+TEST_F(BlkQueueTest, OperationTheNodeDoesNotKnowIsNobodysError) {
+  unsigned told = 0;
+  shared->on_error = [&](const BlkError&) { return ++told > 0; };
+  node.FailNext(Op::kDiscard, BlkStatus::kUnsupported);
+  node.FailNext(Op::kWriteZeroes, BlkStatus::kUnsupported);
+  EXPECT_EQ(StatusOf(Serve(Range(blk::kTypeDiscard, {0, 8, 0}).Writable(1))), kOk);
+  EXPECT_EQ(StatusOf(Serve(Range(blk::kTypeWriteZeroes, {0, 8, 0}).Writable(1))), kUnsupported);
+  EXPECT_EQ(told, 0U);
+}
+
 TEST_F(BlkQueueTest, HostThatCannotStopTellsTheGuest) {
   shared->write_errors = BlkErrorPolicy::kStop;
-  shared->stop_vm = [](bool, bool) { return false; };
+  shared->on_error = [](const BlkError&) { return false; };
   node.FailNext(Op::kWrite, BlkStatus::kIoError);
   EXPECT_EQ(StatusOf(Serve(Request(blk::kTypeOut, 0).Readable(std::string(512, 'y')).Writable(1))), kIoError);
 }

@@ -31,7 +31,6 @@ struct BlkContract {
   static constexpr unsigned kQueue = 1;
   std::unique_ptr<VirtioDevice> Make() {
     BlkDeviceConfig config;
-    config.device = "disk0";
     config.queues = 3;
     config.queue_size = 64;
     return BlkDevice::Create(std::move(config), loop, node).value();
