@@ -83,10 +83,11 @@ class Builder {
   bool default_nic_ = true;
   unsigned drive_count_[2] = {0, 0};  // if=virtio, if=none: for QEMU's made-up ids
   unsigned nic_count_ = 0;
-  std::vector<DeviceConfig> nics_;           // PCI addresses go to NICs first,
-  std::vector<DeviceConfig> devices_;        // then to -device in key=value form,
-  std::vector<DeviceConfig> drive_devices_;  // then to -drive if=virtio,
-  std::vector<DeviceConfig> json_devices_;   // then to -device in JSON form: QEMU 7.2's order
+  std::vector<DeviceConfig> nics_;                   // PCI addresses go to NICs first,
+  std::vector<DeviceConfig> devices_;                // then to -device in key=value form,
+  std::vector<DeviceConfig> drive_devices_;          // then to -drive if=virtio,
+  std::vector<boost::json::object> drive_policies_;  // of -drive if=none: drive, rerror, werror
+  std::vector<DeviceConfig> json_devices_;           // then to -device in JSON form: QEMU 7.2's order
   std::string mem_path_;
   bool mem_prealloc_ = false;
   std::map<unsigned, NumaConfig::Node> numa_nodes_;  // by number

@@ -81,7 +81,7 @@ Result<> Builder::Drive(std::string_view text) {
   disk.options.values["drive"] = drive.id;
   for (const std::string_view property : kDiskProperties) {
     if (const boost::json::value* value = bag.if_contains(property)) {
-      if (interface == "none") {
+      if (interface == "none" && property == "serial") {
         return Fail(Errc::kInvalidArgument, "{}= belongs to the disk: give it to its -device", property);
       }
       disk.options.values[property] = *value;
@@ -92,6 +92,8 @@ Result<> Builder::Drive(std::string_view text) {
   config_.drives.push_back(std::move(drive));
   if (interface == "virtio") {
     drive_devices_.push_back(std::move(disk));
+  } else {
+    drive_policies_.push_back(std::move(disk.options.values));
   }
   return {};
 }
@@ -161,6 +163,17 @@ void Builder::FinishDevices() {
     out_.notes.push_back(Format(
         "default devices left out because nandu does not have them yet: {} (-nodefaults takes them away)",
         left_out));
+  }
+  // As QEMU: rerror= and werror= of a -drive are for the disk that uses it, unless that has its own.
+  for (auto* list : {&devices_, &json_devices_}) {
+    for (DeviceConfig& device : *list) {
+      for (const boost::json::object& policy : drive_policies_) {
+        const boost::json::value* const drive = device.options.values.if_contains("drive");
+        if (drive != nullptr && *drive == policy.at("drive")) {
+          device.options.values.insert(policy.begin(), policy.end());  // what is there stays
+        }
+      }
+    }
   }
   for (auto* list : {&nics_, &devices_, &drive_devices_, &json_devices_}) {
     std::ranges::move(*list, std::back_inserter(config_.devices));

@@ -46,6 +46,19 @@ TEST(CommandLine, SmpPrefersCores) {
   EXPECT_EQ(smp.threads, 1U);
 }
 
+// qemu-system-x86_64 7.2 takes both; the disk's own word counts.
+TEST(CommandLine, ErrorPoliciesOfADriveAreItsDisks) {
+  const auto line =
+      Parse({"-drive", "if=none,id=d,file=a.raw,format=raw,werror=stop,rerror=ignore", "-device",
+             "virtio-blk-pci,drive=d,rerror=report", "-device", "virtio-blk-pci,drive=e"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  const boost::json::object& disk = line->config.devices.at(0).options.values;
+  EXPECT_EQ(disk.at("werror"), "stop");
+  EXPECT_EQ(disk.at("rerror"), "report");
+  EXPECT_FALSE(line->config.devices.at(1).options.values.contains("werror"));
+  EXPECT_FALSE(line->config.drives.at(0).options.values.contains("werror"));
+}
+
 TEST(CommandLine, SmpCountsMustAgree) {
   EXPECT_THAT(ErrorOf({"-smp", "8,sockets=3,cores=2,threads=1"}),
               HasSubstr("sockets (3) * dies (1) * cores (2) * threads (1) is not the number of CPUs (8)"));
