@@ -16,6 +16,7 @@
 namespace nandu {
 
 class EventLoop;
+class VhostPair;
 
 // What the host side can take over; a subset of the virtio-net feature bits of the same names.
 struct NetOffloads {
@@ -66,6 +67,8 @@ class NetBackend {
   virtual Result<> SetOffloads(const NetOffloads& receive) = 0;    // what the guest can receive; any thread
   virtual Result<> SetActivePairs(unsigned pairs) = 0;             // the others are detached; any thread
   virtual Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned pair, EventLoop& loop) = 0;
+  // The same pair as the kernel can serve it; null where it does not. The NIC uses one of the two at a time.
+  virtual std::shared_ptr<VhostPair> vhost(unsigned /*pair*/) { return nullptr; }
   // Gives back what would outlive the process, as the destructor does: for a process that ends without taking its VM apart. Nothing
   // else may be called afterwards.
   virtual void ReleaseHost() {}

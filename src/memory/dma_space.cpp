@@ -32,12 +32,24 @@ bool DmaSpace::Write(uint64_t iova, const void* from, uint64_t len) const {
 }
 
 void DmaSpace::SetMemory(std::shared_ptr<const GuestMemory> memory) {
-  const MutexLock lock(mutex_);
-  if (memory_ == memory) {
-    return;
+  std::shared_ptr<std::function<void()>> listener;
+  {
+    const MutexLock lock(mutex_);
+    if (memory_ == memory) {
+      return;
+    }
+    memory_ = memory ? std::move(memory) : nothing_;
+    generation_.fetch_add(1, std::memory_order_release);
+    listener = listener_;
   }
-  memory_ = memory ? std::move(memory) : nothing_;
-  generation_.fetch_add(1, std::memory_order_release);
+  if (listener) {
+    (*listener)();
+  }
+}
+
+void DmaSpace::SetListener(std::function<void()> listener) {
+  const MutexLock lock(mutex_);
+  listener_ = listener ? std::make_shared<std::function<void()>>(std::move(listener)) : nullptr;
 }
 
 void DmaSpace::SetEnabled(bool enabled) {

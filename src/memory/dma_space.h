@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -31,6 +32,9 @@ class DmaSpace {
 
   void SetMemory(std::shared_ptr<const GuestMemory> memory);
   void SetEnabled(bool enabled);
+  // Called after SetMemory changed what there is, on its thread: for who has handed memory to somebody else
+  // (vhost). Null: nobody. A call that is on its way may still come.
+  void SetListener(std::function<void()> listener);
   bool enabled() const;
 
  private:
@@ -38,6 +42,7 @@ class DmaSpace {
   std::shared_ptr<const GuestMemory> memory_ NANDU_TA(guarded_by(mutex_));
   const std::shared_ptr<const GuestMemory> nothing_;
   bool enabled_ NANDU_TA(guarded_by(mutex_)) = false;
+  std::shared_ptr<std::function<void()>> listener_ NANDU_TA(guarded_by(mutex_));
   std::atomic<uint64_t> generation_{1};
 };
 

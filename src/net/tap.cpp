@@ -38,13 +38,6 @@ Result<> RefuseUnsupported(const TapOptions& options) {
     return Fail(Errc::kUnsupported,
                 "br= and helper= are not supported; make a tap on the bridge and use ifname= with script=no");
   }
-  if (options.vhost.value_or(false) || options.vhostforce.value_or(false) || options.vhostfd ||
-      options.vhostfds) {
-    return Fail(Errc::kUnsupported, "vhost is not supported; drop vhost=on, vhostforce= and vhostfd=");
-  }
-  if (options.poll_us.value_or(0) != 0) {
-    return Fail(Errc::kUnsupported, "poll-us= belongs to vhost, which is not supported; drop it");
-  }
   return {};
 }
 
@@ -75,7 +68,10 @@ void Tap::ReleaseHost() {
 
 Result<std::shared_ptr<Tap>> Tap::Open(Opener& opener, const std::string& id, const TapOptions& options) {
   TRY(RefuseUnsupported(options));
-  return options.fd || options.fds ? OpenInherited(id, options) : OpenByName(opener, id, options);
+  std::shared_ptr<Tap> tap =
+      TRY(options.fd || options.fds ? OpenInherited(id, options) : OpenByName(opener, id, options));
+  TRY(tap->OpenVhost(opener, options));
+  return tap;
 }
 
 Result<std::shared_ptr<Tap>> Tap::OpenByName(Opener& opener, const std::string& id,
@@ -96,7 +92,7 @@ Result<std::shared_ptr<Tap>> Tap::OpenByName(Opener& opener, const std::string& 
     if (::ioctl(fd.get(), TUNSETSNDBUF, &bytes) != 0 && options.sndbuf) {
       return FailErrno(errno, "cannot set sndbuf={}", *options.sndbuf);
     }
-    all.push_back({std::make_shared<UniqueFd>(std::move(fd)), true});
+    all.push_back({std::make_shared<UniqueFd>(std::move(fd)), nullptr, true});
   }
   if (!script.empty()) {
     TRY(RunTapScript(script, opened.ifname));
@@ -126,7 +122,7 @@ Result<std::shared_ptr<Tap>> Tap::OpenInherited(const std::string& id, const Tap
   OpenedTap opened = TRY(AdoptTaps(numbers, options.vnet_hdr));
   std::vector<Queue> all;
   for (UniqueFd& fd : opened.fds) {
-    all.push_back({std::make_shared<UniqueFd>(std::move(fd)), true});
+    all.push_back({std::make_shared<UniqueFd>(std::move(fd)), nullptr, true});
   }
   return std::shared_ptr<Tap>(new Tap(id, opened.ifname, std::move(all), opened.vnet_header));
 }

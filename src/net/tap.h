@@ -11,6 +11,7 @@
 #include "base/thread_annotations.h"
 #include "base/unique_fd.h"
 #include "net/options.h"
+#include "net/vhost_net.h"
 #include "sandbox/opener.h"
 
 namespace nandu {
@@ -32,11 +33,13 @@ class Tap final : public NetBackend {
   Result<> SetOffloads(const NetOffloads& receive) override;
   Result<> SetActivePairs(unsigned pairs) override;
   Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned pair, EventLoop& loop) override;
+  std::shared_ptr<VhostPair> vhost(unsigned pair) override;
   void ReleaseHost() override;  // runs downscript, once
 
  private:
   struct Queue {
-    std::shared_ptr<UniqueFd> fd;  // shared with its channel and with a poll that is still on its way
+    std::shared_ptr<UniqueFd> fd;     // shared with its channel and with a poll that is still on its way
+    std::shared_ptr<VhostNet> vhost;  // null: not asked for, or the host has none
     bool attached = true;
   };
   Tap(std::string id, std::string ifname, std::vector<Queue> queues, bool vnet_header);
@@ -44,6 +47,7 @@ class Tap final : public NetBackend {
                                                  const TapOptions& options);
   static Result<std::shared_ptr<Tap>> OpenInherited(const std::string& id, const TapOptions& options);
   void ProbeOffloads();
+  Result<> OpenVhost(Opener& opener, const TapOptions& options);
 
   const std::string id_;
   const std::string ifname_;

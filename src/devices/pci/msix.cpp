@@ -85,11 +85,28 @@ ExitDone MsixTable::Write(uint64_t offset, unsigned size, uint64_t value) {
     ignored_.Add();
     return ExitDone::Done();
   }
-  const MutexLock lock(mutex_);
-  for (unsigned i = 0; i < size; i += 4) {
-    WriteTableLocked(offset + i, static_cast<uint32_t>(value >> (8 * i)));
+  bool mask_changed = false;
+  {
+    const MutexLock lock(mutex_);
+    const MsixVectorState& state = entries_[offset / kEntryBytes].state;
+    const bool before = state.masked;
+    for (unsigned i = 0; i < size; i += 4) {
+      WriteTableLocked(offset + i, static_cast<uint32_t>(value >> (8 * i)));
+    }
+    mask_changed = state.masked != before;
+  }
+  if (mask_changed && mask_watcher_) {
+    mask_watcher_();
   }
   return ExitDone::Done();
+}
+
+int MsixTable::DirectFd(unsigned vector) const {
+  const MutexLock lock(mutex_);
+  if (vector >= entries_size_ || !enabled_ || masked_ || entries_[vector].state.masked) {
+    return -1;
+  }
+  return entries_[vector].vector->fd();
 }
 
 void MsixTable::WriteTableLocked(uint64_t offset, uint32_t value) {

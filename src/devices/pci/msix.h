@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,11 @@ class MsixTable final : public IoHandler {
   void SetControl(bool enabled, bool masked);  // Message Control; unmasking delivers what is pending
   bool enabled() const;
   void Notify(unsigned vector);
+  // The eventfd whose writing delivers the vector now; -1: it has to be notified (masked, disabled, or
+  // without an irqfd). What masks and unmasks vectors in the table is told of; outside the lock, on the
+  // writing thread.
+  int DirectFd(unsigned vector) const;
+  void SetMaskWatcher(std::function<void()> watcher) { mask_watcher_ = std::move(watcher); }  // before use
   void Reset();
 
   std::vector<MsixVectorState> Save() const;
@@ -66,6 +72,7 @@ class MsixTable final : public IoHandler {
   void WriteTableLocked(uint64_t offset, uint32_t value) NANDU_TA(requires_capability(mutex_));
 
   const std::string name_;
+  std::function<void()> mask_watcher_;
   const size_t entries_size_;
   uint32_t pending_offset_ = 0;
   uint64_t bar_bytes_ = 0;

@@ -271,6 +271,14 @@ void PciFunction::NotifyMsix(unsigned vector) {
   }
 }
 
+int PciFunction::MsixFd(unsigned vector) const { return impl_->msix ? impl_->msix->DirectFd(vector) : -1; }
+
+void PciFunction::SetMsixMaskWatcher(std::function<void()> watcher) {
+  if (impl_->msix) {
+    impl_->msix->SetMaskWatcher(std::move(watcher));
+  }
+}
+
 bool PciFunction::bus_master() const {
   const MutexLock lock(impl_->mutex);
   return (impl_->config.Read(pci::kCommand, 2) & pci::kCommandMaster) != 0;

@@ -115,6 +115,8 @@ class PciFunction {
   unsigned msix_vectors() const;
   void NotifyMsix(
       unsigned vector);  // any thread; masked sets the pending bit, out of range is ignored and counted
+  int MsixFd(unsigned vector) const;                       // see MsixTable::DirectFd
+  void SetMsixMaskWatcher(std::function<void()> watcher);  // after EnableMsix, before use
   bool bus_master() const;
   void SetStatusBits(uint16_t reg, unsigned size, uint32_t value,
                      uint32_t mask);  // registers the device changes itself (link status)

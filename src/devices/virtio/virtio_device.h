@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -62,6 +63,11 @@ class VirtioTransport {
   virtual ~VirtioTransport() = default;
   virtual void ConfigChanged() = 0;  // configuration change interrupt, generation + 1
   virtual void NeedsReset() = 0;     // DEVICE_NEEDS_RESET and a configuration change interrupt
+  // For who serves rings past this process (vhost): the eventfd that interrupts for the queue when it is
+  // written; -1: it is NotifyQueue's to do now. It may change whenever the listener is called, on a vCPU's
+  // thread and within the exit that changes it.
+  virtual int QueueIrqFd(unsigned index) const = 0;
+  virtual void SetInterruptListener(std::function<void()> listener) = 0;  // before the device is used
 };
 
 class VirtioDevice {

@@ -39,6 +39,7 @@ Result<std::unique_ptr<VirtioPciTransport>> VirtioPciTransport::Create(VirtioDev
     TRY(function.EnableMsix(traits.vectors, kMsixBar, msi));
   }
   VirtioPciTransport* const raw = transport.get();
+  function.SetMsixMaskWatcher([raw] { raw->InterruptsChanged(); });
   function.SetConfigHook([raw](uint16_t, unsigned) { return raw->OnConfigWrite(); });
   function.SetResetHook([raw] { return raw->StopAndWait(/*reset=*/true); });
   device.SetTransport(raw);

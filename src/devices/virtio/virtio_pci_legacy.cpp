@@ -71,8 +71,13 @@ ExitDone VirtioPciTransport::WriteLegacy(uint64_t offset, unsigned size, uint64_
     case kLegacyQueuePage: return WriteLegacyQueuePage(static_cast<uint32_t>(value));
     default: break;
   }
-  const MutexLock lock(mutex_);
-  WriteLegacyLocked(offset, static_cast<uint32_t>(value));
+  {
+    const MutexLock lock(mutex_);
+    WriteLegacyLocked(offset, static_cast<uint32_t>(value));
+  }
+  if (offset == kLegacyQueueVector) {
+    InterruptsChanged();
+  }
   return ExitDone::Done();
 }
 

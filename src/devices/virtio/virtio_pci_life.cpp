@@ -35,6 +35,7 @@ ExitDone VirtioPciTransport::StopAndWait(bool reset) {
 // The command register may have changed. PCI 3.0, 6.2.2: without Bus Master Enable a function generates no
 // accesses.
 ExitDone VirtioPciTransport::OnConfigWrite() {
+  InterruptsChanged();
   bool stopping = false;
   {
     const MutexLock lock(mutex_);

@@ -144,6 +144,8 @@ ExitDone VirtioPciTransport::WriteCommon(uint64_t offset, uint32_t value) {
   }
   if (offset == kQueueEnable) {
     Pump();
+  } else if (offset == kQueueVector) {
+    InterruptsChanged();
   }
   return ExitDone::Done();
 }

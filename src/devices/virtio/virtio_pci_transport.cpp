@@ -112,6 +112,11 @@ void VirtioPciTransport::NotifyQueue(unsigned index) {
   Interrupt(queues_[index]->vector.load(std::memory_order_relaxed), kIsrQueue);
 }
 
+int VirtioPciTransport::QueueIrqFd(unsigned index) const {
+  const uint16_t vector = queues_[index]->vector.load(std::memory_order_relaxed);
+  return vector != kNoVector ? function_.MsixFd(vector) : -1;
+}
+
 void VirtioPciTransport::ConfigChanged() {
   config_generation_.fetch_add(1, std::memory_order_acq_rel);
   // virtio 1.2, 2.3 and 3.1.1: no notification before DRIVER_OK

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,12 +67,17 @@ class VirtioPciTransport final : public VirtioTransport, public QueueNotifier {
   // ---- the device's ----
   void ConfigChanged() override;
   void NeedsReset() override;
+  int QueueIrqFd(unsigned index) const override;
+  void SetInterruptListener(std::function<void()> listener) override {
+    interrupt_listener_ = std::move(listener);
+  }
   void NotifyQueue(unsigned index) override;
   void QueueBroken(unsigned index, const char* why) override;
 
   // ---- observation ----
   const VirtioPciCounters& counters() const { return counters_; }
   const QueueCounters& queue_counters(unsigned index) const { return queues_[index]->counters; }
+  uint64_t offered() const { return Offered(); }  // feature bits
   uint8_t status() const { return status_.load(std::memory_order_acquire); }
 
  private:
@@ -148,11 +154,17 @@ class VirtioPciTransport final : public VirtioTransport, public QueueNotifier {
   void OnQueueQuiesced(QueueAtRest rest);
   void RingDoorbell(const Queue& queue) const;
   void Interrupt(uint16_t vector, uint8_t isr_bit);
+  void InterruptsChanged() const {
+    if (interrupt_listener_) {
+      interrupt_listener_();
+    }
+  }
   VirtioPciFacts Facts() const;
 
   VirtioDevice& device_;
   PciFunction& function_;
   const VirtioPciTraits traits_;
+  std::function<void()> interrupt_listener_;
   std::vector<std::unique_ptr<Queue>> queues_;
   VirtioPciCounters counters_;
   RateLimitedLog log_;

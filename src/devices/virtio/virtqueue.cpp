@@ -16,13 +16,19 @@ class Virtqueue::Impl {
         dma_(dma),
         notifier_(notifier),
         counters_(counters),
-        ring_(features.packed ? CreatePackedRing(config, features, position)
-                              : CreateSplitRing(config, features, position)) {}
+        features_(features),
+        ring_(CreateRing(config, position)) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
     NANDU_CHECK(held_ == 0, "a queue is destroyed after its chains");
     Unpin(pin_);
+  }
+
+  void MoveTo(const QueuePosition& position) {
+    NANDU_CHECK(held_ == 0 && ring_->unpublished() == 0, "a queue moves with nothing held");
+    ring_ = CreateRing(ring_->config(), position);
+    generation_ = 0;  // not mapped
   }
 
   unsigned index() const { return index_; }
@@ -108,6 +114,11 @@ class Virtqueue::Impl {
   }
 
  private:
+  std::unique_ptr<Ring> CreateRing(const QueueConfig& config, const QueuePosition& position) const {
+    return features_.packed ? CreatePackedRing(config, features_, position)
+                            : CreateSplitRing(config, features_, position);
+  }
+
   // Whether the ring may be read and written now: not broken, DMA enabled, translations fresh.
   bool Ready() {
     if (broken()) {
@@ -208,6 +219,7 @@ class Virtqueue::Impl {
   DmaSpace& dma_;
   QueueNotifier& notifier_;
   QueueCounters& counters_;
+  const QueueFeatures features_;
   std::unique_ptr<Ring> ring_;
   uint64_t generation_ = 0;  // of what is mapped; DmaSpace starts at 1
   bool enabled_ = false;
@@ -225,6 +237,8 @@ Virtqueue::~Virtqueue() = default;
 
 unsigned Virtqueue::index() const { return impl_->index(); }
 uint16_t Virtqueue::size() const { return impl_->ring().config().size; }
+const QueueConfig& Virtqueue::config() const { return impl_->ring().config(); }
+void Virtqueue::MoveTo(const QueuePosition& position) { impl_->MoveTo(position); }
 unsigned Virtqueue::held() const { return impl_->held(); }
 bool Virtqueue::broken() const { return impl_->broken(); }
 bool Virtqueue::HasAvailable() { return impl_->HasAvailable(); }

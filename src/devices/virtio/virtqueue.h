@@ -81,6 +81,7 @@ class Virtqueue {
 
   unsigned index() const;
   uint16_t size() const;
+  const QueueConfig& config() const;
   std::optional<DescChain> Pop();  // nothing available, broken, or DMA disabled
   bool
   HasAvailable();  // without consuming: for polling. A malformed index answers true: Pop breaks the queue
@@ -106,6 +107,8 @@ class Virtqueue {
   unsigned held() const;           // chains popped or unparked, and not yet completed, parked or unpopped
   QueuePosition position() const;  // with nothing unflushed
   bool broken() const;
+  // Somebody else served it, with nothing of ours held: where it goes on.
+  void MoveTo(const QueuePosition& position);
 
  private:
   class Impl;

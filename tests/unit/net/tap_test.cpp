@@ -258,11 +258,61 @@ TEST_F(TapTest, WhatIsNotServedIsASentence) {
   options.br = "br0";
   EXPECT_NE(MistakeOf(options).find("br= and helper="), std::string::npos);
   options = Named("nt0");
-  options.vhost = true;
-  EXPECT_NE(MistakeOf(options).find("vhost is not supported"), std::string::npos);
+  options.poll_us = 5;
+  EXPECT_NE(MistakeOf(options).find("add vhost=on"), std::string::npos);
   options = Named("nt0");
   options.queues = 0;
   EXPECT_NE(MistakeOf(options).find("queues=0"), std::string::npos);
+}
+
+// A host without vhost-net.
+class NoVhost final : public Opener {
+ public:
+  Result<UniqueFd> Open(const std::string& path, int flags, mode_t mode) override {
+    if (path == "/dev/vhost-net") {
+      return FailErrno(ENOENT, "cannot open {}", path);
+    }
+    return own_->Open(path, flags, mode);
+  }
+  Result<UniqueFd> OpenDirectory(const std::string& path) override { return own_->OpenDirectory(path); }
+  Result<UniqueFd> ConnectUnix(const std::string& path, UnixNamespace in) override {
+    return own_->ConnectUnix(path, in);
+  }
+  Result<UniqueFd> ListenUnix(const std::string& path, UnixNamespace in) override {
+    return own_->ListenUnix(path, in);
+  }
+  Result<> Remove(const std::string& path) override { return own_->Remove(path); }
+
+ private:
+  const std::unique_ptr<Opener> own_ = CreateInProcessOpener();
+};
+
+// As QEMU 7.2: vhost=on that cannot be had is a warning, vhostforce=on an error.
+TEST_F(TapTest, MissingVhostIsServedHereUnlessItIsForced) {
+  NoVhost host;
+  TapOptions options = Named("nt0");
+  options.vhost = true;
+  {
+    const auto tap = Tap::Open(host, "net0", options);
+    ASSERT_TRUE(tap) << tap.error().message;
+    EXPECT_EQ((*tap)->vhost(0), nullptr);
+  }
+  options.vhostforce = true;
+  const auto forced = Tap::Open(host, "net0", options);
+  ASSERT_FALSE(forced);
+  EXPECT_NE(forced.error().message.find("cannot open /dev/vhost-net"), std::string::npos);
+}
+
+TEST_F(TapTest, VhostDescriptorsFitTheQueues) {
+  TapOptions options = Named("nt0");
+  options.vhostfds = "70:71";
+  EXPECT_NE(MistakeOf(options).find("2 vhost descriptors and 1 queues"), std::string::npos);
+  options.vhostfd = "70";
+  EXPECT_NE(MistakeOf(options).find("exclude each other"), std::string::npos);
+  options = Named("nt0");
+  options.vhost = false;
+  options.vhostfd = "70";
+  EXPECT_NE(MistakeOf(options).find("need vhost=on"), std::string::npos);
 }
 
 struct TapChannelTest : TapTest {

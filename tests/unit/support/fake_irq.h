@@ -65,6 +65,7 @@ struct FakeMsiRecord {
   MsiMessage message;
   std::vector<MsiMessage> sent;  // one per Notify, with the message it had
   bool freed = false;
+  std::atomic<int> fd{-1};  // an eventfd that delivers it; -1: none
 
   size_t count() const {
     const std::lock_guard lock(mutex);
@@ -87,7 +88,7 @@ class FakeMsiVector final : public MsiVector {
     const std::lock_guard lock(record_->mutex);
     record_->sent.push_back(record_->message);
   }
-  int fd() const override { return -1; }
+  int fd() const override { return record_->fd; }
 
  private:
   std::shared_ptr<FakeMsiRecord> record_;
@@ -113,6 +114,7 @@ class FakeMsiAllocator final : public MsiAllocator {
     }
     return sum;
   }
+  void SetFd(size_t i, int fd) { records_.at(i)->fd = fd; }
   void set_limit(size_t limit) { limit_ = limit; }
 
  private:

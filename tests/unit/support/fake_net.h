@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <nandu/net.h>
+#include <nandu/vhost.h>
 
 namespace nandu {
 
@@ -64,7 +65,8 @@ class FakeNetBackend final : public NetBackend {
   unsigned header_bytes = 0;
   NetOffloads receive_offloads;
   unsigned active_pairs = 0;
-  std::optional<Error> fail;  // what every setting answers
+  std::optional<Error> fail;                       // what every setting answers
+  std::vector<std::shared_ptr<VhostPair>> kernel;  // by pair; what is not there is null
 
   // ---- NetBackend ----
   const std::string& id() const override { return id_; }
@@ -83,6 +85,9 @@ class FakeNetBackend final : public NetBackend {
   Result<> SetActivePairs(unsigned pairs) override {
     active_pairs = pairs;
     return Answer();
+  }
+  std::shared_ptr<VhostPair> vhost(unsigned pair) override {
+    return pair < kernel.size() ? kernel[pair] : nullptr;
   }
   Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned pair, EventLoop& /*loop*/) override {
     return std::make_unique<Channel>(*this, ends_.at(pair));

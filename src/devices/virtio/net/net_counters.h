@@ -22,6 +22,8 @@ struct NetCounters {
   Counter control_commands;
   Counter control_refused;    // answered with an error
   Counter control_malformed;  // no command or no place for an answer
+  Counter kernel_rings;       // handed to vhost
+  Counter kernel_refusals;    // ... which did not take them: they are served here
   Counter ignored_queues;     // queues the driver enabled that have no meaning with its features
   Counter ignored_config_writes;
 };

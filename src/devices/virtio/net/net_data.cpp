@@ -22,10 +22,14 @@ NetOffloads OffloadsOf(uint64_t features) {
 
 NetData::NetData(EventLoop& loop, std::shared_ptr<NetBackend> backend,
                  std::vector<std::unique_ptr<NetChannel>> channels, std::shared_ptr<NetSettings> settings,
-                 UniqueFunction<void(const Error&)> failed)
-    : loop_(loop), backend_(std::move(backend)), settings_(std::move(settings)), failed_(std::move(failed)) {
+                 std::shared_ptr<NetVhost> vhost, UniqueFunction<void(const Error&)> failed)
+    : loop_(loop),
+      backend_(std::move(backend)),
+      settings_(std::move(settings)),
+      vhost_(std::move(vhost)),
+      failed_(std::move(failed)) {
   for (std::unique_ptr<NetChannel>& channel : channels) {
-    pairs_.push_back({std::move(channel), nullptr, nullptr});
+    pairs_.emplace_back().channel = std::move(channel);
   }
 }
 
@@ -36,9 +40,11 @@ unsigned NetData::control_index() const {
   return (state_.features & net::kFeatureMq) != 0 ? Narrow<unsigned>(2 * pairs_.size()) : 2;
 }
 
-void NetData::Activate(std::vector<ActiveQueue> queues, uint64_t features) {
+void NetData::Activate(ActivateArgs args) {
   NANDU_CHECK(!active_, "a NIC is activated once between two quiesces");
+  const uint64_t features = args.features;
   active_ = true;
+  dma_ = args.dma;
   {
     const MutexLock lock(settings_->mutex);
     settings_->state.features = features;
@@ -53,7 +59,13 @@ void NetData::Activate(std::vector<ActiveQueue> queues, uint64_t features) {
   if (const Result<> configured = ConfigureBackend(); !configured) {
     failed_(configured.error());
   }
-  for (ActiveQueue& queue : queues) {
+  use_kernel_ = vhost_ != nullptr;
+  if (use_kernel_) {
+    if (const Result<> set = vhost_->SetFeatures(features); !set) {
+      RefusedByKernel(set.error());
+    }
+  }
+  for (ActiveQueue& queue : args.queues) {
     ActivateQueue(std::move(queue));
   }
 }
@@ -80,18 +92,24 @@ void NetData::ActivateQueue(ActiveQueue queue) {
     ignored_.push_back(std::move(queue));
     return;
   }
-  Pair& mine = pairs_[pair];
-  if (index % 2 == 0) {
+  pairs_[pair].kick_fd.at(index % 2) = queue.kick_fd;
+  ServeHere(std::move(queue));
+  StartPairs();
+}
+
+void NetData::ServeHere(ActiveQueue queue) {
+  Pair& mine = pairs_[queue.index / 2];
+  if (queue.index % 2 == 0) {
     mine.rx = std::make_unique<NetRx>(loop_, std::move(queue), *mine.channel, framing_, state_, counters_);
   } else {
     mine.tx = std::make_unique<NetTx>(loop_, std::move(queue), *mine.channel, framing_, counters_);
   }
-  StartPairs();
 }
 
 // Link and number of pairs as they are now.
 void NetData::StartPairs() {
-  for (size_t i = 0; i < pairs_.size(); ++i) {
+  for (unsigned i = 0; i < pairs_.size(); ++i) {
+    PlaceRings(i);
     Pair& pair = pairs_[i];
     if (pair.tx) {
       pair.tx->SetLink(state_.link_up);
@@ -102,6 +120,60 @@ void NetData::StartPairs() {
       pair.rx->Stop();
     }
   }
+}
+
+// As QEMU: the kernel serves pairs that are in use while the link is up. Whoever has the ring gives it back
+// first.
+void NetData::PlaceRings(unsigned pair) {
+  Pair& mine = pairs_[pair];
+  const bool wanted = use_kernel_ && vhost_->Has(pair) && state_.link_up && pair < state_.active_pairs;
+  for (const unsigned index : {2 * pair, 2 * pair + 1}) {
+    std::optional<ActiveQueue>& kernel = mine.kernel.at(index % 2);
+    const bool here = index % 2 == 0 ? mine.rx != nullptr : mine.tx != nullptr;
+    if (wanted && use_kernel_ && here) {
+      GiveToKernel(index);
+    } else if (!wanted && kernel) {
+      vhost_->Stop(*kernel);
+      ActiveQueue back = std::move(*kernel);
+      kernel.reset();
+      ServeHere(std::move(back));
+    }
+  }
+}
+
+void NetData::GiveToKernel(unsigned index) {
+  Pair& mine = pairs_[index / 2];
+  std::optional<ActiveQueue>& kernel = mine.kernel.at(index % 2);
+  std::optional<QueueAtRest> rest = TakeFromHere(index);
+  kernel.emplace(ActiveQueue{index, std::move(rest->queue), mine.kick_fd.at(index % 2)});
+  if (const Result<> started = vhost_->Start(*kernel, *dma_); !started) {
+    ActiveQueue back = std::move(*kernel);
+    kernel.reset();
+    ServeHere(std::move(back));
+    RefusedByKernel(started.error());
+    return;
+  }
+  counters_.kernel_rings.Add();
+}
+
+// As QEMU falls back, until the driver starts anew.
+void NetData::RefusedByKernel(const Error& error) {
+  counters_.kernel_refusals.Add();
+  use_kernel_ = false;
+  log_.Warn("vhost-net cannot be used: {}; nandu serves the queues itself", error.message);
+}
+
+std::optional<QueueAtRest> NetData::TakeFromHere(unsigned index) {
+  Pair& mine = pairs_[index / 2];
+  std::optional<QueueAtRest> taken;
+  if (index % 2 == 0 && mine.rx) {
+    taken = mine.rx->Release();
+    mine.rx.reset();
+  } else if (index % 2 == 1 && mine.tx) {
+    taken = mine.tx->Release();
+    mine.tx.reset();
+  }
+  return taken;
 }
 
 std::vector<QueueAtRest> NetData::Quiesce() {
@@ -123,6 +195,7 @@ std::vector<QueueAtRest> NetData::Quiesce() {
   }
   ignored_.clear();
   active_ = false;
+  dma_ = nullptr;
   return queues;
 }
 
@@ -144,15 +217,13 @@ std::optional<QueueAtRest> NetData::QuiesceQueue(unsigned index) {
   if (index / 2 >= pairs_.size()) {
     return std::nullopt;
   }
-  Pair& pair = pairs_[index / 2];
-  if (index % 2 == 0 && pair.rx) {
-    released = pair.rx->Release();
-    pair.rx.reset();
-  } else if (index % 2 == 1 && pair.tx) {
-    released = pair.tx->Release();
-    pair.tx.reset();
+  if (std::optional<ActiveQueue>& kernel = pairs_[index / 2].kernel.at(index % 2)) {
+    vhost_->Stop(*kernel);
+    released = QueueAtRest{index, std::move(kernel->queue), {}};
+    kernel.reset();
+    return released;
   }
-  return released;
+  return TakeFromHere(index);
 }
 
 void NetData::SettingsChanged() {
@@ -200,10 +271,19 @@ uint8_t NetData::Command(DescChain& chain) {
     result = HandleNetControl(chain, Narrow<unsigned>(pairs_.size()), &settings_->state);
   }
   if (result.ack == net::kControlOk) {
-    SettingsChanged();
+    const uint16_t pairs_before = state_.active_pairs;
+    state_ = settings_->Copy();
+    // A queue of the backend is attached before anybody reads from it, and detached after.
+    const bool more = state_.active_pairs > pairs_before;
+    if (!more) {
+      StartPairs();
+    }
     if (const Result<> applied = Apply(result.effect); !applied) {
       failed_(applied.error());
       result.ack = net::kControlError;
+    }
+    if (more) {
+      StartPairs();
     }
   }
   counters_.control_refused.Add(result.ack == net::kControlOk ? 0 : 1);

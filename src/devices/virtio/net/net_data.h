@@ -3,6 +3,7 @@
 // quiescing is immediate.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "devices/virtio/net/net_rx.h"
 #include "devices/virtio/net/net_settings.h"
 #include "devices/virtio/net/net_tx.h"
+#include "devices/virtio/net/net_vhost.h"
 #include "devices/virtio/virtio_device.h"
 #include "loop/event_loop.h"
 
@@ -26,12 +28,12 @@ class NetData {
   // `failed`: the host's side does not do what was negotiated; the device needs a reset. Runs on the loop.
   NetData(EventLoop& loop, std::shared_ptr<NetBackend> backend,
           std::vector<std::unique_ptr<NetChannel>> channels, std::shared_ptr<NetSettings> settings,
-          UniqueFunction<void(const Error&)> failed);
+          std::shared_ptr<NetVhost> vhost, UniqueFunction<void(const Error&)> failed);
   ~NetData();  // on the loop, quiesced
   NetData(const NetData&) = delete;
   NetData& operator=(const NetData&) = delete;
 
-  void Activate(std::vector<ActiveQueue> queues, uint64_t features);
+  void Activate(ActivateArgs args);
   void ActivateQueue(ActiveQueue queue);
   std::vector<QueueAtRest> Quiesce();
   std::optional<QueueAtRest> QuiesceQueue(unsigned index);
@@ -40,14 +42,22 @@ class NetData {
   NetCounters& counters() { return counters_; }  // any thread
 
  private:
+  // A ring is in one place at a time: with rx or tx, or with the kernel.
   struct Pair {
     std::unique_ptr<NetChannel> channel;
     std::unique_ptr<NetRx> rx;
     std::unique_ptr<NetTx> tx;
+    std::array<std::optional<ActiveQueue>, 2> kernel;
+    std::array<int, 2> kick_fd{-1, -1};
   };
   unsigned control_index() const;
   Result<> ConfigureBackend();
   void StartPairs();
+  void ServeHere(ActiveQueue queue);
+  void PlaceRings(unsigned pair);
+  std::optional<QueueAtRest> TakeFromHere(unsigned index);
+  void GiveToKernel(unsigned index);
+  void RefusedByKernel(const Error& error);
   void ServeControl();
   uint8_t Command(DescChain& chain);
   Result<> Apply(NetControlEffect effect);
@@ -55,12 +65,16 @@ class NetData {
   EventLoop& loop_;
   const std::shared_ptr<NetBackend> backend_;
   const std::shared_ptr<NetSettings> settings_;
+  const std::shared_ptr<NetVhost> vhost_;
   const UniqueFunction<void(const Error&)> failed_;
   NetCounters counters_;
+  RateLimitedLog log_{"virtio-net"};
   std::vector<Pair> pairs_;
   NetState state_;  // this half's copy of the settings: what a frame is judged by
   NetFraming framing_;
   bool active_ = false;
+  bool use_kernel_ = false;           // there is vhost, and it has refused nothing since the activation
+  DmaSpace* dma_ = nullptr;           // while active
   std::vector<ActiveQueue> ignored_;  // enabled, but without a meaning: given back as they came
   std::optional<ActiveQueue> control_;
   std::unique_ptr<EventWatch> control_watch_;

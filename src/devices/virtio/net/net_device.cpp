@@ -28,12 +28,29 @@ size_t ConfigBytes(uint64_t features) {
 
 }  // namespace
 
+namespace {
+
+// Null when the backend's pairs are all ours to serve.
+std::shared_ptr<NetVhost> VhostOf(NetBackend& backend, unsigned pairs, EventLoop& loop,
+                                  std::shared_ptr<TransportSlot> transport) {
+  std::vector<std::shared_ptr<VhostPair>> all;
+  bool any = false;
+  for (unsigned pair = 0; pair < pairs; ++pair) {
+    all.push_back(backend.vhost(pair));
+    any = any || all.back() != nullptr;
+  }
+  return any ? std::make_shared<NetVhost>(loop, std::move(all), std::move(transport)) : nullptr;
+}
+
+}  // namespace
+
 NetDevice::NetDevice(const NetDeviceConfig& config, EventLoop& loop, std::shared_ptr<NetBackend> backend,
                      std::vector<std::unique_ptr<NetChannel>> channels)
     : config_(config),
       loop_(loop),
       settings_(std::make_shared<NetSettings>()),
       transport_(std::make_shared<TransportSlot>()),
+      vhost_(VhostOf(*backend, config.pairs, loop, transport_)),
       config_bytes_(ConfigBytes(config.features)) {
   {
     const MutexLock lock(settings_->mutex);
@@ -45,14 +62,21 @@ NetDevice::NetDevice(const NetDeviceConfig& config, EventLoop& loop, std::shared
       up->NeedsReset();
     }
   };
-  data_ =
-      std::make_shared<NetData>(loop, std::move(backend), std::move(channels), settings_, std::move(failed));
+  data_ = std::make_shared<NetData>(loop, std::move(backend), std::move(channels), settings_, vhost_,
+                                    std::move(failed));
 }
 
 NetDevice::~NetDevice() {
   transport_->pointer = nullptr;
   // The channels live on the loop and end there.
   loop_.Post([data = std::move(data_)]() mutable { data.reset(); });
+}
+
+void NetDevice::SetTransport(VirtioTransport* transport) {
+  transport_->pointer = transport;
+  if (transport != nullptr && vhost_) {
+    transport->SetInterruptListener([vhost = vhost_] { vhost->InterruptsChanged(); });
+  }
 }
 
 NetState NetDevice::InitialState() const {
@@ -111,9 +135,7 @@ Result<> NetDevice::Activate(ActivateArgs args, std::vector<RequeuedChains> requ
                   each.index);
     }
   }
-  loop_.Post([data = data_, queues = std::move(args.queues), features = args.features]() mutable {
-    data->Activate(std::move(queues), features);
-  });
+  loop_.Post([data = data_, args = std::move(args)]() mutable { data->Activate(std::move(args)); });
   return {};
 }
 

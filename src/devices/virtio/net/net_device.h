@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "devices/virtio/net/net_data.h"
 #include "devices/virtio/net/net_settings.h"
+#include "devices/virtio/net/net_vhost.h"
 #include "devices/virtio/virtio_device.h"
 #include "loop/event_loop.h"
 
@@ -50,7 +51,7 @@ class NetDevice final : public VirtioDevice {
   uint64_t Features() const override { return config_.features; }
   unsigned queue_count() const override { return 2 * config_.pairs + (has_control() ? 1 : 0); }
   uint16_t MaxQueueSize(unsigned index) const override;
-  void SetTransport(VirtioTransport* transport) override { transport_->pointer = transport; }
+  void SetTransport(VirtioTransport* transport) override;
   std::span<const std::byte> Config() const override;
   void WriteConfig(uint32_t offset, std::span<const std::byte> bytes) override;
   void FeaturesAccepted(uint64_t features) override;
@@ -68,16 +69,12 @@ class NetDevice final : public VirtioDevice {
   NetState InitialState() const;
   void PostSettingsChanged();
 
-  // Outlives the device where a message to it is still on its way through the loop.
-  struct TransportSlot {
-    std::atomic<VirtioTransport*> pointer{nullptr};
-  };
-
   const NetDeviceConfig config_;
   EventLoop& loop_;
   const std::shared_ptr<NetSettings> settings_;
   const std::shared_ptr<TransportSlot> transport_;
-  std::shared_ptr<NetData> data_;  // used on the loop
+  const std::shared_ptr<NetVhost> vhost_;  // null: the kernel serves nothing here
+  std::shared_ptr<NetData> data_;          // used on the loop
   size_t config_bytes_ = 0;
   mutable std::array<std::byte, sizeof(net::Config)> shown_{};  // under the transport's mutex
 };

@@ -5,8 +5,11 @@
 #include <boost/json/value.hpp>
 #include <charconv>
 
+#include <nandu/vhost.h>
+
 #include "base/checked.h"
 #include "base/log.h"
+#include "devices/virtio/virtio_features.h"
 #include "devices/virtio/virtio_pci_device.h"
 
 namespace nandu {
@@ -60,6 +63,24 @@ Result<std::shared_ptr<NetBackend>> FindBackend(DeviceHost& host, const std::str
   return std::make_shared<NoPeer>();
 }
 
+// What the kernel's half of a NIC cannot do is not offered, as QEMU: neither the rings' layouts nor mergeable
+// buffers.
+void ApplyVhost(NetBackend& backend, unsigned pairs, uint64_t* features, VirtioPciOptions* transport) {
+  for (unsigned pair = 0; pair < pairs; ++pair) {
+    const std::shared_ptr<VhostPair> vhost = backend.vhost(pair);
+    if (!vhost) {
+      continue;
+    }
+    const auto has = [&vhost](uint64_t feature) { return (vhost->features() & feature) != 0; };
+    *features &= has(net::kFeatureMrgRxbuf) ? ~uint64_t{0} : ~net::kFeatureMrgRxbuf;
+    transport->packed = transport->packed && has(virtio::kRingPacked);
+    transport->queue_reset = transport->queue_reset && has(virtio::kRingReset);
+    transport->event_idx = transport->event_idx && has(virtio::kEventIndex);
+    transport->indirect_desc = transport->indirect_desc && has(virtio::kIndirectDesc);
+    transport->notify_on_empty = transport->notify_on_empty && has(virtio::kNotifyOnEmpty);
+  }
+}
+
 Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& id,
                                           const boost::json::object& options) {
   const VirtioNetOptions parsed = TRY(FromJson<VirtioNetOptions>(
@@ -80,6 +101,8 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
   if (parsed.duplex) {
     config.duplex = *parsed.duplex == "full" ? net::kDuplexFull : net::kDuplexHalf;
   }
+  VirtioPciOptions transport = parsed;
+  ApplyVhost(*backend, config.pairs, &config.features, &transport);
   EventLoop* const loop = TRY(host.FindIoLoop({}));
   std::vector<std::unique_ptr<NetChannel>> channels;
   for (unsigned pair = 0; pair < config.pairs; ++pair) {
@@ -92,7 +115,7 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
   spec.default_vectors =
       2 * config.pairs + 2;  // as QEMU: one per queue, the control queue, the configuration
   spec.bootindex = parsed.bootindex;
-  return VirtioPciDevice::Create(host, spec, parsed, std::move(device));
+  return VirtioPciDevice::Create(host, spec, transport, std::move(device));
 }
 
 }  // namespace

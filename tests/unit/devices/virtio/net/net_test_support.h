@@ -32,11 +32,13 @@ inline std::string Frame(size_t length, const net::Mac& to = {0x52, 0x54, 0, 0x1
 struct NetSetup {
   FakeNetBackend::Options backend;
   VirtioNetOptions options;
+  std::vector<std::shared_ptr<VhostPair>> kernel;
 };
 
 class NetGuest {
  public:
   explicit NetGuest(const NetSetup& setup = {}) : backend(std::make_shared<FakeNetBackend>(setup.backend)) {
+    backend->kernel = setup.kernel;
     NetDeviceConfig config;
     config.mac = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
     config.features = NetFeatures(setup.options, *backend);
