@@ -106,5 +106,27 @@ def ksm_merges_the_pages_of_two_guests(nandu):
             assert guest.wait() == 0
 
 
+def memory_whose_file_is_cut_off_stops_the_vm(nandu):
+    file = f"/dev/shm/nandu-cut-{os.getpid()}"
+    words = ["-m", "256M", "-object", f"memory-backend-file,id=m,mem-path={file},size=256M,share=on", "-numa", "node,memdev=m"]
+    task = "echo cut-me\nwhile :; do dd if=/dev/zero of=/filler bs=1M count=96 2> /dev/null; rm /filler; done"
+    try:
+        with Guest(nandu, *words, task=task) as guest:
+            guest.wait_console("cut-me")
+            os.truncate(file, 16 * MIB)
+            guest.qmp.wait_event("STOP")
+            status = guest.qmp.command("query-status")["return"]
+            assert status == {"running": False, "singlestep": False, "status": "internal-error"}, status
+            refused = guest.qmp.command("cont")
+            assert refused["error"]["desc"] == "Resetting the Virtual Machine is required", refused
+            print("       " + guest.stderr().strip().replace("\n", "\n       "), flush=True)
+            assert "Bad address" in guest.stderr() or "the host has lost" in guest.stderr(), guest.stderr()
+            assert guest.qmp.command("quit") == {"return": {}}
+            assert guest.wait() == 0
+    finally:
+        if os.path.exists(file):
+            os.remove(file)
+
+
 if __name__ == "__main__":
-    run_cases([nodes_are_qemus, huge_pages_hold_a_guest, ksm_merges_the_pages_of_two_guests])
+    run_cases([nodes_are_qemus, huge_pages_hold_a_guest, ksm_merges_the_pages_of_two_guests, memory_whose_file_is_cut_off_stops_the_vm])
