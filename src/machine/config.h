@@ -72,8 +72,12 @@ struct NumaConfig {
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
 
+// Who has the 8259s, the 8254 and the IOAPIC: KVM, or nandu (kernel-irqchip=split).
+enum class IrqchipKind : uint8_t { kKernel, kSplit };
+
 struct MachineConfig {
   std::string machine_type = "pc-q35-7.2";
+  IrqchipKind irqchip = IrqchipKind::kKernel;
   bool hpet = true;
   bool dump_guest_core = true;
   bool mem_merge = true;

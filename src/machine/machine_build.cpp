@@ -106,12 +106,13 @@ Result<> Machine::Impl::BuildBoard() {
                            .ports = board->ports(),
                            .msi = board->msi(),
                            .backends = backends,
-                           .claim_isa_irq = [this](unsigned line) { return board->ClaimGsi(line); },
+                           .claim_isa_irq = [this](unsigned line) { return board->irqchip().ClaimGsi(line); },
                            .find_bus = [this](std::string_view id) { return FindBus(id); },
                            .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
                            .balloon_changed = [this] { OnBalloonChanged(); },
                            .vcpus = config.smp.cpus};
   host = std::make_unique<MachineHost>(std::move(parts));
+  TRY(board->MakeIrqchip(*host));
   q35 = TRY(Q35::Create(*host, *board, config));
   all_devices = q35->devices();
   return {};
