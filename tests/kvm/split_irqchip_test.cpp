@@ -1,5 +1,7 @@
-// Interrupts of controllers outside the kernel: the 8259s' through LINT0, the 8254's; and more vCPUs than
-// eight bits can name.
+// Interrupts of controllers outside the kernel: the 8259s' through LINT0, the 8254's, the IOAPIC's edges and
+// levels with their ends; and more vCPUs than eight bits can name.
+#include <sys/eventfd.h>
+
 #include "split_guest.h"
 
 namespace nandu {
@@ -8,6 +10,7 @@ namespace {
 using Accesses = std::vector<IoAccess>;
 
 constexpr uint64_t kHandler = 0x18000;
+constexpr uint64_t kHandler2 = 0x18800;
 
 // The 8259s as firmware sets them up, with vectors 0x40 and 0x48; LINT0 lets them through.
 #define SET_UP_8259S                                                    \
@@ -121,6 +124,140 @@ TEST_F(KvmGuest, TimerInterruptsAtEachPeriod) {
     ASSERT_TRUE(guest.vm.ports->WaitFor(1 + period));
   }
   EXPECT_EQ(guest.vm.ports->accesses(), (Accesses{kReady, kInterrupted, kInterrupted, kInterrupted}));
+}
+
+// Pin 4 sends vector 0x40 at edges, pin 20 vector 0x41 while it is high. LINT0 keeps the 8259s out, which
+// have line 4 as well and no vectors yet.
+GUEST_CODE(wait_for_ioapic, 64, R"(
+  lidt 0x5f0
+  mov $0xfee00000, %edi
+  movl $0x1ff, 0xf0(%rdi)
+  movl $0x10700, 0x350(%rdi)
+  mov $0xfec00000, %edi
+  movl $0x18, (%rdi)
+  movl $0x40, 0x10(%rdi)
+  movl $0x38, (%rdi)
+  movl $0x8041, 0x10(%rdi)
+  mov $0x500, %edx
+  mov $1, %al
+  out %al, %dx
+  sti
+1:
+  hlt
+  jmp 1b
+)")
+
+GUEST_CODE(tell_edge, 64, TELL(0x501, 0xaa) "mov $0xfee000b0, %edi\n movl $0, (%rdi)\n iretq\n")
+GUEST_CODE(tell_level, 64, TELL(0x502, 0xbb) "mov $0xfee000b0, %edi\n movl $0, (%rdi)\n iretq\n")
+
+const IoAccess kLevelInterrupt = {true, 2, 1, 0xbb};
+constexpr uint32_t kRemoteIrr = 1U << 14;
+
+void BootWithIoApic(SplitGuest& guest) {
+  guest.vm.Write(kHandler, GUEST_BYTES(tell_edge));
+  guest.vm.Write(kHandler2, GUEST_BYTES(tell_level));
+  guest.vm.SetVector(0x40, kHandler);
+  guest.vm.SetVector(0x41, kHandler2);
+  guest.vm.BootLong(GUEST_BYTES(wait_for_ioapic));
+}
+
+TEST_F(KvmGuest, IoApicsEdgesInterruptOnceEach) {
+  SplitGuest guest;
+  const std::unique_ptr<IrqLine> line = guest.irqchip->ClaimGsi(4);
+  BootWithIoApic(guest);
+  ASSERT_TRUE(guest.vm.ports->WaitFor(1));
+  for (size_t edge = 1; edge <= 3; ++edge) {
+    line->Set(true);
+    ASSERT_TRUE(guest.vm.ports->WaitFor(1 + edge));
+    line->Set(false);
+  }
+  EXPECT_EQ(guest.vm.ports->accesses(), (Accesses{kReady, kInterrupted, kInterrupted, kInterrupted}));
+}
+
+TEST_F(KvmGuest, IoApicsLevelInterruptsAtEachEndUntilItsLastSourceIsLow) {
+  SplitGuest guest;
+  const std::unique_ptr<IrqLine> first = guest.irqchip->ClaimGsi(20);
+  const std::unique_ptr<IrqLine> second = guest.irqchip->ClaimGsi(20);
+  first->Set(true);
+  second->Set(true);
+  unsigned interrupts = 0;
+  guest.vm.ports->on_write = [&](const IoAccess& access) {
+    if (access.offset == 2) {
+      (++interrupts == 1 ? first : second)->Set(false);
+    }
+    return ExitDone::Done();
+  };
+  BootWithIoApic(guest);
+  ASSERT_TRUE(guest.vm.ports->WaitFor(3));
+  const std::unique_ptr<IrqLine> edge = guest.irqchip->ClaimGsi(4);
+  edge->Set(true);  // is served once the level's second end was told
+  ASSERT_TRUE(guest.vm.ports->WaitFor(4));
+  EXPECT_EQ(guest.vm.ports->accesses(), (Accesses{kReady, kLevelInterrupt, kLevelInterrupt, kInterrupted}));
+  ASSERT_TRUE(guest.vm.Pause());
+  EXPECT_EQ(guest.IoApicEntry(20) & kRemoteIrr, 0U);
+}
+
+// An eventfd on a pin interrupts as the pin's entry says, and no more once it is masked.
+TEST_F(KvmGuest, IrqFdOfAnIoApicPinFollowsItsEntry) {
+  SplitGuest guest;
+  BootWithIoApic(guest);
+  ASSERT_TRUE(guest.vm.ports->WaitFor(1));
+  const UniqueFd fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Must(guest.vm.router->SetIrqFd(4, fd.get(), true));
+  const uint64_t one = 1;
+  ASSERT_EQ(write(fd.get(), &one, sizeof(one)), 8);
+  ASSERT_TRUE(guest.vm.ports->WaitFor(2));
+  EXPECT_EQ(guest.vm.ports->accesses().back(), kInterrupted);
+  guest.IoApicEntry(4);
+  static_cast<void>(guest.vm.memory_space.Write(0xfec00010, 4, 0x10040));
+  ASSERT_EQ(write(fd.get(), &one, sizeof(one)), 8);
+  const std::unique_ptr<IrqLine> line = guest.irqchip->ClaimGsi(20);
+  guest.vm.ports->on_write = [&](const IoAccess&) {
+    line->Set(false);
+    return ExitDone::Done();
+  };
+  line->Set(true);
+  ASSERT_TRUE(guest.vm.ports->WaitFor(3));
+  EXPECT_EQ(guest.vm.ports->accesses().back(), kLevelInterrupt);
+}
+
+// A guest is saved inside the handler of a level interrupt, and goes on elsewhere.
+TEST_F(KvmGuest, LevelInServiceAndItsControllersSurviveSaveAndLoad) {
+  std::vector<std::byte> devices;
+  GuestVm::Snapshot snapshot;
+  {
+    SplitGuest guest;
+    const std::unique_ptr<IrqLine> line = guest.irqchip->ClaimGsi(20);
+    Signal paused;
+    guest.vm.ports->on_write = [&](const IoAccess& access) {
+      if (access.offset == 2) {
+        guest.vm.vcpus->PauseAll([&] { paused.Set(); });
+      }
+      return ExitDone::Done();
+    };
+    BootWithIoApic(guest);
+    ASSERT_TRUE(guest.vm.ports->WaitFor(1));
+    line->Set(true);
+    ASSERT_TRUE(paused.Wait());
+    EXPECT_NE(guest.IoApicEntry(20) & kRemoteIrr, 0U);
+    devices = guest.SaveDevices();
+    snapshot = guest.vm.Save();
+  }
+  SplitGuest other;
+  const std::unique_ptr<IrqLine> line = other.irqchip->ClaimGsi(20);
+  other.vm.ports->on_write = [&](const IoAccess&) {
+    line->Set(false);
+    return ExitDone::Done();
+  };
+  other.LoadDevices(devices);
+  EXPECT_EQ(other.SaveDevices(), devices);
+  other.vm.Restore(snapshot);
+  other.ResumeDevices();
+  line->Set(true);
+  other.vm.Resume();
+  // The handler ends the interrupt, and the line is still high.
+  ASSERT_TRUE(other.vm.ports->WaitFor(1));
+  EXPECT_EQ(other.vm.ports->accesses(), (Accesses{kLevelInterrupt}));
 }
 
 TEST_F(KvmGuest, AcknowledgedInterruptThatWasNotDeliveredIsSavedWithItsVcpu) {
