@@ -1,14 +1,19 @@
 // A guest that accesses the board's old devices as it likes: six bytes an access. Afterwards what every
 // device saves must load again.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/i8042.h"
+#include "devices/legacy/i8254.h"
+#include "devices/legacy/i8259.h"
 #include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/ioapic.h"
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/pci/pci_bus.h"
@@ -19,6 +24,17 @@
 namespace {
 
 using namespace nandu;
+
+struct Processors final : IoApicOutput {
+  void SetRoute(unsigned pin, const std::optional<MsiMessage>& message) override { routes.at(pin) = message; }
+  void Send(const MsiMessage& message) override {
+    if (std::find(routes.begin(), routes.end(), std::optional(message)) == routes.end()) {
+      std::abort();  // KVM would not report its end
+    }
+  }
+  bool IsHeld(uint8_t vector) override { return vector % 2 == 0; }
+  std::array<std::optional<MsiMessage>, IoApic::kPins> routes;
+};
 
 struct Board {
   Board() {
@@ -40,11 +56,18 @@ struct Board {
     }
     lpc = Ich9Lpc::Create(host, *bus, std::move(gsis)).value();
     lpc->SetUpAsFirmware();
+    pic = I8259::Create(host, intr).value();
+    pit = I8254::Create(host, std::make_unique<FakeIrqShare>(host.isa[0])).value();
+    ioapic = IoApic::Create(host, processors).value();
   }
-  std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }
+  std::vector<Device*> devices() {
+    return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get(), pic.get(), pit.get(), ioapic.get()};
+  }
 
   FakeHost host;
   std::array<FakeIrqLine, 8> high;
+  FakeIrqLine intr;
+  Processors processors;
   std::shared_ptr<FakeChardev> terminal = host.AddChardev("t");
   std::unique_ptr<PciBus> bus;
   std::unique_ptr<Hpet> hpet;
@@ -52,16 +75,39 @@ struct Board {
   std::unique_ptr<I8042> i8042;
   std::unique_ptr<SerialDevice> serial;
   std::unique_ptr<Ich9Lpc> lpc;
+  std::unique_ptr<I8259> pic;
+  std::unique_ptr<I8254> pit;
+  std::unique_ptr<IoApic> ioapic;
 };
 
+// Lines of the interrupt controllers and what processors tell them, or one of the IOAPIC's registers.
+void TouchControllers(Board& board, const uint8_t* bytes) {
+  const unsigned line = bytes[1] & 31;
+  const bool high = (bytes[1] & 32) != 0;
+  constexpr std::array<uint64_t, 4> kIoApic = {0xfec00000, 0xfec00010, 0xfec00040, 0xfec00080};
+  const uint32_t value = bytes[2] | bytes[3] << 8 | bytes[4] << 16 | uint32_t{bytes[5]} << 24;
+  switch (bytes[1] >> 6) {
+    case 0:
+      board.pic->SetLine(line, high);
+      board.ioapic->SetPin(line, high);
+      break;
+    case 1: board.ioapic->EndOfInterrupt(bytes[2]); break;
+    case 2: static_cast<void>(board.host.memory.Write(kIoApic[line & 3], 4, value)); break;
+    default:
+      static_cast<void>(board.host.memory.Read(kIoApic[line & 3], 4));
+      static_cast<void>(board.pic->Acknowledge());
+  }
+}
+
 void TouchBoard(Board& board, const uint8_t* bytes) {
-  constexpr std::array<uint16_t, 8> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0x620, 0xcf8};
+  constexpr std::array<uint16_t, 16> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0x620, 0xcf8,
+                                               0x20, 0x40, 0x61, 0xa0, 0x4d0, 0x20,  0x40,  0xa0};
   const unsigned size = 1u << (bytes[0] >> 3 & 3);
   const unsigned narrow = size > 4 ? 4 : size;
   const uint64_t value =
       (bytes[2] | uint64_t{bytes[3]} << 8 | uint64_t{bytes[4]} << 16 | uint64_t{bytes[5]} << 24) *
       (size == 8 ? 0x100000001 : 1);
-  const auto port = static_cast<uint16_t>(kPorts[bytes[1] >> 5] + (bytes[1] & 31));
+  const auto port = static_cast<uint16_t>(kPorts[(bytes[0] >> 5 & 1) << 3 | bytes[1] >> 5] + (bytes[1] & 31));
   const uint64_t hpet = 0xfed00000 + (uint64_t{bytes[1]} << 2);
   switch (bytes[0] & 7) {
     case 0: static_cast<void>(board.host.io.Read(port, narrow)); break;
@@ -70,8 +116,8 @@ void TouchBoard(Board& board, const uint8_t* bytes) {
     case 3: static_cast<void>(board.host.memory.Write(hpet, size, value)); break;
     case 4: static_cast<void>(board.bus->WriteConfig(0, 0xf8, bytes[1], 1, bytes[2])); break;
     case 5: board.host.fake_clock.Advance(static_cast<int64_t>(value & 0xfffff)); break;
-    case 6: board.terminal->Type("x"); break;
-    default: board.host.loop.RunReady();
+    case 6: TouchControllers(board, bytes); break;
+    default: board.terminal->Type("x"); board.host.loop.RunReady();
   }
 }
 

@@ -13,6 +13,7 @@
 namespace nandu {
 namespace {
 
+constexpr unsigned kMostCpus = 288;  // of QEMU's q35 machines
 constexpr std::string_view kMachineTypes[] = {"q35", "pc-q35-7.2"};
 
 Result<> TakeAccelerators(const std::string& names) {
@@ -24,9 +25,19 @@ Result<> TakeAccelerators(const std::string& names) {
   return {};
 }
 
-Result<> TakeIrqchip(PropertyList* list) {
-  return list->TakeOnly("kernel-irqchip", {"on"},
-                        "the interrupt controllers are the kernel's; a split irqchip is not there yet");
+Result<> TakeIrqchip(PropertyList* list, IrqchipKind* kind) {
+  const std::string text = list->Take("kernel-irqchip");
+  if (text == "on" || text == "split") {
+    *kind = text == "split" ? IrqchipKind::kSplit : IrqchipKind::kKernel;
+  } else if (text == "off") {
+    return Fail(
+        Errc::kUnsupported,
+        "kernel-irqchip=off: guests use the kernel's local APICs; use kernel-irqchip=split to have the "
+        "other interrupt controllers outside the kernel");
+  } else if (!text.empty()) {
+    return Fail(Errc::kInvalidArgument, "kernel-irqchip={}: known are on, split and off", text);
+  }
+  return {};
 }
 
 // Properties of a q35 machine that wait for what they are about.
@@ -83,7 +94,7 @@ Result<> Builder::Machine(std::string_view text) {
   }
   config_.machine_type = "pc-q35-7.2";
   TRY(TakeAccelerators(list.Take("accel", "kvm")));
-  TRY(TakeIrqchip(&list));
+  TRY(TakeIrqchip(&list, &config_.irqchip));
   config_.hpet = TRY(list.TakeSwitch("hpet", config_.hpet));
   config_.dump_guest_core = TRY(list.TakeSwitch("dump-guest-core", config_.dump_guest_core));
   config_.mem_merge = TRY(list.TakeSwitch("mem-merge", config_.mem_merge));
@@ -97,8 +108,8 @@ Result<> Builder::Machine(std::string_view text) {
   TRY(list.TakeOnly("smm", {"off", "auto"}, "system management mode waits for firmware"));
   TRY(list.TakeOnly("vmport", {"off", "auto"}, "the VMware backdoor is not there yet"));
   TRY(list.TakeOnly("graphics", {"off"}, "there is no display yet"));
-  TRY(list.TakeOnly("pic", {"on", "auto"}, "the kernel's interrupt controllers come whole"));
-  TRY(list.TakeOnly("pit", {"on", "auto"}, "the kernel's interrupt controllers come with the timer"));
+  TRY(list.TakeOnly("pic", {"on", "auto"}, "the board has its 8259s"));
+  TRY(list.TakeOnly("pit", {"on", "auto"}, "the board has its 8254"));
   TRY(list.TakeOnly("i8042", {"on"}, "the keyboard controller is part of the board"));
   TRY(list.TakeOnly("sata", {"off"}, "there is no AHCI controller yet"));
   TRY(list.TakeOnly("smbus", {"off"}, "there is no SMBus yet"));
@@ -123,7 +134,7 @@ Result<> Builder::Accel(std::string_view text) {
   }
   PropertyList list = TRY(PropertyList::Parse(text, "accel"));
   TRY(TakeAccelerators(list.Take("accel", "kvm")));
-  TRY(TakeIrqchip(&list));
+  TRY(TakeIrqchip(&list, &config_.irqchip));
   TRY(list.TakeOnly("thread", {"multi"}, "each vCPU has a thread"));
   TRY(list.TakeOnly("dirty-ring-size", {"0"}, "the dirty ring waits for migration"));
   return list.Finish();
@@ -169,6 +180,10 @@ Result<> Builder::Smp(std::string_view text) {
                 sockets, dies, cores, threads, total);
   }
   const unsigned present = cpus != 0 ? cpus : total;
+  if (total > kMostCpus) {
+    return Fail(Errc::kInvalidArgument, "{} CPUs: the machine type '{}' takes {} at most", total,
+                config_.machine_type, kMostCpus);
+  }
   if (present != total) {
     return Fail(Errc::kUnsupported,
                 "maxcpus={} with cpus={}: vCPUs cannot be plugged in later yet; make both the same", total,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <errno.h>
+#include <sys/ioctl.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -18,20 +19,41 @@ kvm_irq_routing_entry PinRoute(uint32_t gsi, uint32_t chip, uint32_t pin) {
   return entry;
 }
 
-kvm_irq_routing_entry MsiRoute(uint32_t gsi, const MsiMessage& message) {
-  kvm_irq_routing_entry entry{};
-  entry.gsi = gsi;
-  entry.type = KVM_IRQ_ROUTING_MSI;
-  entry.u.msi.address_lo = static_cast<uint32_t>(message.address);
-  entry.u.msi.address_hi = static_cast<uint32_t>(message.address >> 32);
-  entry.u.msi.data = message.data;
-  return entry;
+void AddKernelPins(std::vector<kvm_irq_routing_entry>* entries) {
+  for (uint32_t irq = 0; irq < 16; ++irq) {
+    entries->push_back(PinRoute(irq, irq < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, irq % 8));
+  }
+  for (uint32_t gsi = 0; gsi < KvmIrqRouter::kPinGsis; ++gsi) {
+    if (gsi != 2) {  // the PIC's cascade, no input of the IOAPIC
+      entries->push_back(PinRoute(gsi, KVM_IRQCHIP_IOAPIC, gsi == 0 ? 2 : gsi));
+    }
+  }
 }
 
 }  // namespace
 
-Result<std::unique_ptr<KvmIrqRouter>> KvmIrqRouter::Create(KvmVm& vm) {
-  std::unique_ptr<KvmIrqRouter> router(new KvmIrqRouter(vm));
+uint64_t KvmIrqRouter::ToKvm(uint64_t address) const {
+  constexpr uint64_t kExtended = 0xfe0, kRemappable = 0x10;
+  constexpr unsigned kToUpperHalf = 35;  // bit 5 to bit 40: KVM_CAP_X2APIC_API's 32-bit destinations
+  if (!options_.extended_destinations || (address & kRemappable) != 0 || address >> 32 != 0) {
+    return address;
+  }
+  return (address & ~kExtended) | (address & kExtended) << kToUpperHalf;
+}
+
+kvm_irq_routing_entry KvmIrqRouter::MsiRoute(uint32_t gsi, const MsiMessage& message) const {
+  const uint64_t address = ToKvm(message.address);
+  kvm_irq_routing_entry entry{};
+  entry.gsi = gsi;
+  entry.type = KVM_IRQ_ROUTING_MSI;
+  entry.u.msi.address_lo = static_cast<uint32_t>(address);
+  entry.u.msi.address_hi = static_cast<uint32_t>(address >> 32);
+  entry.u.msi.data = message.data;
+  return entry;
+}
+
+Result<std::unique_ptr<KvmIrqRouter>> KvmIrqRouter::Create(KvmVm& vm, const Options& options) {
+  std::unique_ptr<KvmIrqRouter> router(new KvmIrqRouter(vm, options));
   const MutexLock lock(router->mutex_);
   TRY(router->Publish());
   return router;
@@ -40,12 +62,12 @@ Result<std::unique_ptr<KvmIrqRouter>> KvmIrqRouter::Create(KvmVm& vm) {
 Result<> KvmIrqRouter::Publish() {
   std::vector<kvm_irq_routing_entry> entries;
   entries.reserve(16 + kPinGsis + msis_.size());
-  for (uint32_t irq = 0; irq < 16; ++irq) {
-    entries.push_back(PinRoute(irq, irq < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, irq % 8));
+  if (options_.irqchip == KvmVm::Options::Irqchip::kKernel) {
+    AddKernelPins(&entries);
   }
   for (uint32_t gsi = 0; gsi < kPinGsis; ++gsi) {
-    if (gsi != 2) {  // the PIC's cascade, no input of the IOAPIC
-      entries.push_back(PinRoute(gsi, KVM_IRQCHIP_IOAPIC, gsi == 0 ? 2 : gsi));
+    if (pins_[gsi]) {
+      entries.push_back(MsiRoute(gsi, *pins_[gsi]));
     }
   }
   for (size_t i = 0; i < msis_.size(); ++i) {
@@ -58,6 +80,30 @@ Result<> KvmIrqRouter::Publish() {
   std::copy(entries.begin(), entries.end(), array.entries());
   table_updates_.Add();
   return vm_.Call(KVM_SET_GSI_ROUTING, array.header(), "KVM refuses the interrupt routing table");
+}
+
+void KvmIrqRouter::SetPin(uint32_t gsi, const std::optional<MsiMessage>& message) {
+  const MutexLock lock(mutex_);
+  NANDU_CHECK(options_.irqchip == KvmVm::Options::Irqchip::kSplit && gsi < kPinGsis,
+              "a pin is told of by the IOAPIC outside the kernel");
+  if (pins_[gsi] == message) {
+    return;
+  }
+  pins_[gsi] = message;
+  if (const Result<> published = Publish(); !published) {
+    static RateLimitedLog log("IOAPIC routes");
+    log.Warn("pin {}: {}", gsi, published.error().message);
+    pins_[gsi].reset();  // one bad message must not spoil the table for all others
+  }
+}
+
+bool KvmIrqRouter::Signal(const MsiMessage& message) {
+  const uint64_t address = ToKvm(message.address);
+  kvm_msi msi{};
+  msi.address_lo = static_cast<uint32_t>(address);
+  msi.address_hi = static_cast<uint32_t>(address >> 32);
+  msi.data = message.data;
+  return ioctl(vm_.fd(), KVM_SIGNAL_MSI, &msi) >= 0;
 }
 
 Result<uint32_t> KvmIrqRouter::ReserveMsi() {

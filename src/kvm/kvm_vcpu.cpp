@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "base/log.h"
 #include "kvm/kvm_vm.h"
 
 namespace nandu {
@@ -36,6 +37,19 @@ int KvmVcpu::Run() { return ioctl(fd_.get(), KVM_RUN, 0) == 0 ? 0 : errno; }
 
 void KvmVcpu::SetImmediateExit(bool on) {
   std::atomic_ref(run_->immediate_exit).store(on ? 1 : 0, std::memory_order_seq_cst);
+}
+
+bool KvmVcpu::QueueInterrupt(uint8_t vector) {
+  kvm_interrupt interrupt{};
+  interrupt.irq = vector;
+  if (ioctl(fd_.get(), KVM_INTERRUPT, &interrupt) == 0) {
+    return true;
+  }
+  if (errno != EEXIST) {
+    static RateLimitedLog log("external interrupts");
+    log.Warn("KVM_INTERRUPT: {}", ErrnoText(errno));
+  }
+  return false;
 }
 
 Result<> KvmVcpu::Get(unsigned long request, void* out, const char* what) const {

@@ -33,6 +33,9 @@ class KvmVcpu {
   // Any thread: the next KVM_RUN, or the one that is being entered, returns EINTR at once.
   void SetImmediateExit(bool on);
 
+  // An interrupt of controllers outside KVM (split irqchip). False: the one before waits in KVM still.
+  bool QueueInterrupt(uint8_t vector);
+
   Result<> Get(unsigned long request, void* out, const char* what) const;
   Result<> Set(unsigned long request, const void* from, const char* what);
   Result<> SetCpuid(std::span<const kvm_cpuid_entry2> entries);

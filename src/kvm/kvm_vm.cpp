@@ -26,10 +26,10 @@ Result<std::unique_ptr<KvmVm>> KvmVm::Create(Kvm& kvm, const Options& options) {
   if (vm->has(KVM_CAP_SET_TSS_ADDR) && ioctl(fd, KVM_SET_TSS_ADDR, Options::kReservedBase + 0x1000) != 0) {
     return FailErrno(errno, "KVM_SET_TSS_ADDR");
   }
-  TRY(vm->Call(KVM_CREATE_IRQCHIP, nullptr, "KVM cannot create its interrupt controllers"));
+  TRY(vm->CreateControllers(options.irqchip));
   if (options.x2apic_ids) {
     if (!vm->has(KVM_CAP_X2APIC_API)) {
-      return Fail(Errc::kUnsupported, "this kernel's KVM has no APIC IDs above 255; use fewer vCPUs");
+      return Fail(Errc::kUnsupported, "this kernel's KVM has no APIC IDs above 254; use fewer vCPUs");
     }
     TRY(vm->EnableCap(KVM_CAP_X2APIC_API,
                       KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK));
@@ -41,12 +41,20 @@ Result<std::unique_ptr<KvmVm>> KvmVm::Create(Kvm& kvm, const Options& options) {
   if (vm->has(KVM_CAP_X86_TRIPLE_FAULT_EVENT)) {
     TRY(vm->EnableCap(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1));
   }
-  if (options.pit) {
-    kvm_pit_config config{};
-    config.flags = KVM_PIT_SPEAKER_DUMMY;  // port 0x61 as well
-    TRY(vm->Call(KVM_CREATE_PIT2, &config, "KVM cannot create its interval timer"));
-  }
   return vm;
+}
+
+Result<> KvmVm::CreateControllers(Options::Irqchip irqchip) {
+  if (irqchip == Options::Irqchip::kSplit) {
+    if (!has(KVM_CAP_SPLIT_IRQCHIP)) {
+      return Fail(Errc::kUnsupported, "this kernel's KVM has no split irqchip; use kernel-irqchip=on");
+    }
+    return EnableCap(KVM_CAP_SPLIT_IRQCHIP, Options::kSplitPins);
+  }
+  TRY(Call(KVM_CREATE_IRQCHIP, nullptr, "KVM cannot create its interrupt controllers"));
+  kvm_pit_config config{};
+  config.flags = KVM_PIT_SPEAKER_DUMMY;  // port 0x61 as well
+  return Call(KVM_CREATE_PIT2, &config, "KVM cannot create its interval timer");
 }
 
 Result<> KvmVm::Call(unsigned long request, void* argument, const char* what) const {

@@ -19,8 +19,11 @@ class KvmVm {
     // Four pages below the firmware that real mode on Intel without unrestricted guest needs: identity map,
     // then TSS. The guest's memory map must call [reserved_base, reserved_base + 0x4000) reserved.
     static constexpr uint64_t kReservedBase = 0xfeffc000;
-    bool pit = true;          // i8254 in the kernel (QEMU: kernel-irqchip=on)
-    bool x2apic_ids = false;  // APIC IDs above 255, 32-bit destinations
+    // Who has the 8259s, the 8254 and the IOAPIC; the local APICs are always KVM's.
+    enum class Irqchip : uint8_t { kKernel, kSplit };
+    static constexpr unsigned kSplitPins = 24;  // GSIs that are an IOAPIC's outside KVM
+    Irqchip irqchip = Irqchip::kKernel;
+    bool x2apic_ids = false;  // APIC IDs above 254, 32-bit destinations
   };
   static Result<std::unique_ptr<KvmVm>> Create(Kvm& kvm, const Options& options);
   ~KvmVm();
@@ -49,6 +52,7 @@ class KvmVm {
 
  private:
   KvmVm(Kvm& kvm, UniqueFd fd);
+  Result<> CreateControllers(Options::Irqchip irqchip);
   Kvm& kvm_;
   const UniqueFd fd_;
   KvmCaps caps_;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <optional>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <tuple>
 
 #include "base/log.h"
@@ -64,19 +63,17 @@ class KvmMsiVector final : public MsiVector {
 
  private:
   void Signal() {
-    kvm_msi msi{};
+    MsiMessage message;
     {
       const MutexLock lock(mutex_);
       if (!message_) {
         counters_.unset.Add();
         return;
       }
-      msi.address_lo = static_cast<uint32_t>(message_->address);
-      msi.address_hi = static_cast<uint32_t>(message_->address >> 32);
-      msi.data = message_->data;
+      message = *message_;
     }
     counters_.signalled.Add();
-    if (ioctl(router_.vm().fd(), KVM_SIGNAL_MSI, &msi) < 0) {
+    if (!router_.Signal(message)) {
       counters_.failed.Add();
     }
   }

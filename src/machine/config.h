@@ -111,8 +111,12 @@ struct SmbiosConfig {
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
 
+// Who has the 8259s, the 8254 and the IOAPIC: KVM, or nandu (kernel-irqchip=split).
+enum class IrqchipKind : uint8_t { kKernel, kSplit };
+
 struct MachineConfig {
   std::string machine_type = "pc-q35-7.2";
+  IrqchipKind irqchip = IrqchipKind::kKernel;
   bool hpet = true;
   bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
   bool dump_guest_core = true;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "kvm/irqchip_state.h"
 #include "vcpu/host_cpu.h"
 #include "vcpu/memory_types.h"
 #include "vcpu/msrs.h"
@@ -14,6 +13,7 @@
 namespace nandu {
 namespace {
 
+constexpr unsigned kExtendedDestinations = 15;  // CPUID 0x40000001, EAX
 constexpr uint64_t kMostRam = uint64_t{1} << 40;
 
 Result<> CheckRam(uint64_t bytes) {
@@ -45,6 +45,9 @@ KvmBoard::~KvmBoard() {
 }
 
 void KvmBoard::StopVcpus() {
+  if (irqchip_) {
+    irqchip_->Disconnect();
+  }
   memory_.SetBarrier(nullptr);
   ports_.SetBarrier(nullptr);
   vcpus_.reset();
@@ -55,7 +58,8 @@ Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config, 
   TRY(CheckRam(config.ram_bytes));
   std::unique_ptr<KvmBoard> board(new KvmBoard());
   board->kvm_ = TRY(Kvm::Open());
-  const HostCpu host = QueryHostCpu(*board->kvm_);
+  HostCpu host = QueryHostCpu(*board->kvm_);
+  host.extended_destinations = config.irqchip == IrqchipKind::kSplit && board->kvm_->has(KVM_CAP_X2APIC_API);
   board->cpu_ = TRY(Prefix(Resolve(config.cpu, host), Format("-cpu {}", config.cpu)));
   TRY(board->CreateVm(config));
   TRY(board->MapMemory(ram, rom));
@@ -64,14 +68,19 @@ Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config, 
 }
 
 Result<> KvmBoard::CreateVm(const MachineConfig& config) {
+  const SmpConfig& smp = config.smp;
+  topology_ = CpuTopology{smp.sockets, smp.dies, smp.cores, smp.threads};
   KvmVm::Options options;
-  options.x2apic_ids = config.smp.max_cpus > 255;
+  options.irqchip = config.irqchip == IrqchipKind::kSplit ? KvmVm::Options::Irqchip::kSplit
+                                                          : KvmVm::Options::Irqchip::kKernel;
+  // Ids that do not fit eight bits, or a guest that may name them in its messages.
+  constexpr uint32_t kMostXapicId = 254;
+  const bool extended = cpu_.features.Has(FeatureWord::kKvm, kExtendedDestinations);
+  options.x2apic_ids = extended || topology_.ApicId(smp.max_cpus - 1) > kMostXapicId;
   vm_ = TRY(KvmVm::Create(*kvm_, options));
-  router_ = TRY(KvmIrqRouter::Create(*vm_));
+  irqchip_kind_ = options.irqchip;
+  router_ = TRY(KvmIrqRouter::Create(*vm_, {options.irqchip, extended}));
   msi_ = std::make_unique<KvmMsiAllocator>(*router_);
-  for (unsigned gsi = 0; gsi < KvmIrqRouter::kPinGsis; ++gsi) {
-    pins_.push_back(std::make_unique<Pin>(*vm_, gsi));
-  }
   slots_ = std::make_unique<KvmMemoryListener>(*vm_);
   memory_events_ = std::make_unique<KvmIoEventListener>(*vm_, KvmIoEventListener::Bus::kMemory);
   port_events_ = std::make_unique<KvmIoEventListener>(*vm_, KvmIoEventListener::Bus::kPorts);
@@ -124,12 +133,19 @@ Result<> KvmBoard::MapRam(const BoardRam& ram) {
 }
 
 Result<> KvmBoard::CreateVcpus(const MachineConfig& config, const HostCpu& host) {
-  const SmpConfig& smp = config.smp;
-  topology_ = CpuTopology{smp.sockets, smp.dies, smp.cores, smp.threads};
   vcpus_ = std::make_unique<VcpuSet>(memory_, ports_, static_cast<VcpuObserver&>(*this));
-  TRY(vcpus_->AddAll(*vm_, cpu_, topology_, host, smp.cpus));
+  TRY(vcpus_->AddAll(*vm_, cpu_, topology_, host, config.smp.cpus));
   memory_.SetBarrier(vcpus_.get());
   ports_.SetBarrier(vcpus_.get());
+  return {};
+}
+
+Result<> KvmBoard::MakeIrqchip(DeviceHost& host) {
+  if (irqchip_kind_ == KvmVm::Options::Irqchip::kSplit) {
+    irqchip_ = TRY(CreateSplitIrqchip(host, *router_, *vcpus_));
+  } else {
+    irqchip_ = CreateKernelIrqchip(*vm_);
+  }
   return {};
 }
 
@@ -147,7 +163,8 @@ void KvmBoard::ThawClock() {
 }
 
 Result<> KvmBoard::Reset(const BootRegisters& boot) {
-  TRY(SetIrqchip(*vm_, ResetIrqchip(true)));
+  TRY(irqchip_->Reset());
+  irqchip_->RedriveLines();
   TRY(vcpus_->ResetAll(boot));
   if (boot.mode != BootRegisters::Mode::kResetVector) {
     SetMemoryTypes();
@@ -166,12 +183,6 @@ void KvmBoard::SetMemoryTypes() {
   }
   if (refused) {
     Log(LogLevel::kWarning, "this host's KVM has no MTRRs; the guest maps no device memory write-combining");
-  }
-}
-
-void KvmBoard::RedriveLines() {
-  for (const std::unique_ptr<Pin>& pin : pins_) {
-    pin->line.Redrive();
   }
 }
 

@@ -12,13 +12,13 @@
 #include "base/result.h"
 #include "boot/firmware_rom.h"
 #include "kvm/ioevent_listener.h"
-#include "kvm/irq_line.h"
 #include "kvm/irq_router.h"
 #include "kvm/kvm.h"
 #include "kvm/kvm_vm.h"
 #include "kvm/memory_listener.h"
 #include "kvm/msi.h"
 #include "machine/config.h"
+#include "machine/irqchip.h"
 #include "machine/memory_map.h"
 #include "machine/ram.h"
 #include "memory/address_space.h"
@@ -50,8 +50,9 @@ class KvmBoard final : private VcpuObserver {
   AddressSpace& ports() { return ports_; }
   KvmVm& vm() { return *vm_; }
   MsiAllocator& msi() { return *msi_; }
-  // A share of GSI 0..23, which is high while any share is. Goes before the board does.
-  std::unique_ptr<IrqLine> ClaimGsi(unsigned number) { return pins_.at(number)->shared.AddSource(); }
+  // The interrupt controllers are made once there is a host for devices, and before what raises interrupts.
+  Result<> MakeIrqchip(DeviceHost& host);
+  Irqchip& irqchip() { return *irqchip_; }
   VcpuSet& vcpus() { return *vcpus_; }
   const MemoryMap& map() const { return map_; }
   const CpuModel& cpu() const { return cpu_; }
@@ -62,19 +63,12 @@ class KvmBoard final : private VcpuObserver {
   // kvmclock stands still while the guest does; vCPUs paused.
   void FreezeClock();
   void ThawClock();
-  void StopVcpus();     // ends their threads; nothing runs afterwards
-  void RedriveLines();  // KVM is told the level of every line again
+  void StopVcpus();  // ends their threads; nothing runs afterwards
 
   Result<> Save(const StateWriter& writer) const;  // controllers, clock and every vCPU, paused
   Result<> Load(const StateReader& reader);
 
  private:
-  // One GSI and those who pull it.
-  struct Pin {
-    Pin(KvmVm& vm, unsigned gsi) : line(vm, gsi), shared(line) {}
-    KvmIrqLine line;
-    SharedIrqLine shared;
-  };
   KvmBoard();
   Result<> CreateVm(const MachineConfig& config);
   Result<> MapMemory(const BoardRam& ram, const FirmwareRom* rom);
@@ -98,12 +92,13 @@ class KvmBoard final : private VcpuObserver {
   std::unique_ptr<KvmIoEventListener> port_events_;
   std::unique_ptr<KvmIrqRouter> router_;
   std::unique_ptr<KvmMsiAllocator> msi_;
-  std::vector<std::unique_ptr<Pin>> pins_;
+  KvmVm::Options::Irqchip irqchip_kind_ = KvmVm::Options::Irqchip::kKernel;
   MemoryMap map_;
   CpuModel cpu_;
   CpuTopology topology_;
   std::vector<Mapping> mappings_;  // RAM and ROM
   std::unique_ptr<VcpuSet> vcpus_;
+  std::unique_ptr<Irqchip> irqchip_;
   std::optional<uint64_t> frozen_clock_ns_;
 };
 

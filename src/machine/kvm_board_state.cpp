@@ -5,8 +5,7 @@
 namespace nandu {
 
 Result<> KvmBoard::Save(const StateWriter& writer) const {
-  const IrqchipState irqchip = TRY(GetIrqchip(*vm_));
-  writer.Child("irqchip").Put(irqchip);
+  TRY(irqchip_->Save(writer.Child("irqchip")));
   GuestClockState clock;
   clock.ns = frozen_clock_ns_ ? *frozen_clock_ns_ : TRY(vm_->GetClock());
   writer.Child("kvmclock").Put(clock);
@@ -19,18 +18,18 @@ Result<> KvmBoard::Save(const StateWriter& writer) const {
 
 Result<> KvmBoard::Load(const StateReader& reader) {
   // Everything is read and checked before KVM is told of anything.
-  const IrqchipState irqchip = TRY(reader.Child("irqchip").Get<IrqchipState>());
+  const UniqueFunction<Result<>()> load_irqchip = TRY(irqchip_->PrepareLoad(reader.Child("irqchip")));
   const GuestClockState clock = TRY(reader.Child("kvmclock").Get<GuestClockState>());
   std::vector<VcpuState> states;
   for (size_t index = 0; index < vcpus_->size(); ++index) {
     states.push_back(TRY(reader.Child(Format("cpu{}", index)).Get<VcpuState>()));
   }
-  TRY(SetIrqchip(*vm_, irqchip));
+  TRY(load_irqchip());
   for (size_t index = 0; index < states.size(); ++index) {
     TRY(vcpus_->at(index).Load(states[index], LoadKind::kFresh));
   }
   frozen_clock_ns_ = clock.ns;  // set when the vCPUs run
-  RedriveLines();
+  irqchip_->RedriveLines();
   return {};
 }
 

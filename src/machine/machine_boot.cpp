@@ -130,9 +130,7 @@ Result<> Machine::Impl::ResetBoard() {
     const CpuEntry entry = TRY(loader->Load(*board->memory().view()->memory()));
     boot = RegistersFor(entry);
   }
-  TRY(board->Reset(boot));
-  board->RedriveLines();
-  return {};
+  return board->Reset(boot);
 }
 
 }  // namespace nandu

@@ -149,13 +149,14 @@ Result<> Machine::Impl::BuildBoard() {
       .ports = board->ports(),
       .msi = board->msi(),
       .backends = backends,
-      .claim_isa_irq = [this](unsigned line) { return board->ClaimGsi(line); },
+      .claim_isa_irq = [this](unsigned line) { return board->irqchip().ClaimGsi(line); },
       .find_bus = [this](std::string_view id) { return FindBus(id); },
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
       .balloon_changed = [this] { OnBalloonChanged(); },
       .emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); },
       .vcpus = config.smp.cpus};
   host = std::make_unique<MachineHost>(std::move(parts));
+  TRY(board->MakeIrqchip(*host));
   q35 = TRY(Q35::Create(*host, *board, config));
   all_devices = q35->devices();
   return {};

@@ -7,7 +7,6 @@
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/pci/pci_setup.h"
-#include "kvm/irqchip_state.h"
 
 namespace nandu {
 
@@ -55,19 +54,15 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
 
   Ich9Lpc::Gsis gsis;
   for (unsigned pirq = 0; pirq < IrqRouter::kPirqs; ++pirq) {
-    gsis[pirq] = board_.ClaimGsi(IrqRouter::kFirstGsi + pirq);
+    gsis[pirq] = board_.irqchip().ClaimGsi(IrqRouter::kFirstGsi + pirq);
   }
   lpc_ = TRY(Ich9Lpc::Create(host_, host_bridge_->root(), std::move(gsis)));
 
   IrqLine* rtc_line = nullptr;
   if (config.hpet) {
     Hpet::Options options;
-    options.claim_gsi = [this](unsigned number) { return board_.ClaimGsi(number); };
-    options.legacy_replacement = [this](bool on) {
-      if (const Result<> told = SetPitHpetLegacy(board_.vm(), on); !told) {
-        Log(LogLevel::kError, "HPET: {}", told.error().message);
-      }
-    };
+    options.claim_gsi = [this](unsigned number) { return board_.irqchip().ClaimGsi(number); };
+    options.legacy_replacement = [this](bool on) { board_.irqchip().SetHpetLegacy(on); };
     std::unique_ptr<Hpet> hpet = TRY(Hpet::Create(host_, std::move(options)));
     rtc_line = &hpet->rtc_line();
     others_.push_back(std::move(hpet));
@@ -110,7 +105,9 @@ Result<> Q35::AddPorts(const MachineConfig& config) {
 }
 
 std::vector<Device*> Q35::devices() const {
-  std::vector<Device*> list{host_bridge_.get(), lpc_.get()};
+  // Controllers first: what raises interrupts is reset and resumed after what takes them.
+  std::vector<Device*> list = board_.irqchip().devices();
+  list.insert(list.end(), {host_bridge_.get(), lpc_.get()});
   for (const std::unique_ptr<Device>& device : others_) {
     list.push_back(device.get());
   }

@@ -10,7 +10,6 @@
 #include "devices/legacy/ich9_lpc.h"
 #include "devices/legacy/rtc.h"
 #include "devices/pci/host_bridge.h"
-#include "kvm/irq_line.h"
 #include "machine/config.h"
 #include "machine/dma_listener.h"
 #include "machine/kvm_board.h"

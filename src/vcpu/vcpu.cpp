@@ -323,6 +323,9 @@ Vcpu::Entered Vcpu::Enter(EntryKind kind) {
     }
     return Entered::kHeld;
   }
+  if (external_ != nullptr && config_.index == 0 && kind == EntryKind::kRunGuest) {
+    OfferInterrupts();
+  }
   const int error = kvm_->Run();
   inside_.store(0, std::memory_order_seq_cst);
   if (gate_.closed()) {
@@ -335,6 +338,24 @@ Vcpu::Entered Vcpu::Enter(EntryKind kind) {
       return Entered::kInterrupted;  // EAGAIN: an application processor was woken by its INIT or SIPI
     default: run_errno_ = error; return Entered::kFailed;
   }
+}
+
+// api.rst, "KVM_INTERRUPT", ready_for_interrupt_injection and request_interrupt_window: KVM takes one vector
+// at a time, when the guest could take it at once and LINT0 is set to let the 8259s through, or leaves the
+// guest as soon as it could. INTR rising after this look kicks the vCPU.
+void Vcpu::OfferInterrupts() {
+  kvm_run& run = *kvm_->run();
+  if (acknowledged_.empty() && run.ready_for_interrupt_injection != 0 && external_->Pending()) {
+    if (const std::optional<uint8_t> vector = external_->Acknowledge()) {
+      acknowledged_.push_back(*vector);
+    }
+  }
+  if (!acknowledged_.empty() && kvm_->QueueInterrupt(acknowledged_.front())) {
+    counters_.external.Add();
+    offered_ = acknowledged_.front();
+    acknowledged_.pop_front();
+  }
+  run.request_interrupt_window = !acknowledged_.empty() || external_->Pending() ? 1 : 0;
 }
 
 // api.rst, "KVM_RUN": registers are consistent only after the pending port or memory access was completed by
@@ -384,6 +405,13 @@ void Vcpu::RedoParkedWrites() {
   }
 }
 
+// Also what the last entry said of the guest: it is another one now.
+void Vcpu::ForgetVectors() {
+  acknowledged_.clear();
+  offered_.reset();
+  kvm_->run()->ready_for_interrupt_injection = 0;
+}
+
 Result<VcpuState> Vcpu::Save() {
   NANDU_CHECK(paused(), "a vCPU is saved while it is paused");
   VcpuState state = TRY(SaveVcpu(*kvm_, &saved_msrs_));
@@ -393,7 +421,24 @@ Result<VcpuState> Vcpu::Save() {
   }
   TRY(SaveNested(*kvm_, &state));
   state.parked_writes = parked_writes_;
+  state.external_vectors = UndeliveredVectors(state);
   return state;
+}
+
+// A vCPU that is kicked at the moment it enters the guest may leave the vector it was given with KVM, which
+// keeps it and tells nobody. Where the guest does not show that it arrived, KVM is asked by offering it
+// again: a guest that goes on here rather than elsewhere may then see it twice, which an edge may always be,
+// and never loses it.
+std::vector<uint8_t> Vcpu::UndeliveredVectors(const VcpuState& state) {
+  constexpr uint64_t kInterruptFlag = 1 << 9;
+  std::vector<uint8_t> vectors;
+  const bool arrived = !offered_ || state.events.interrupt_injected ||
+                       (state.regs.rflags & kInterruptFlag) == 0 || !external_->InService(*offered_);
+  if (!arrived && !kvm_->QueueInterrupt(*offered_)) {
+    vectors.push_back(*offered_);
+  }
+  vectors.insert(vectors.end(), acknowledged_.begin(), acknowledged_.end());
+  return vectors;
 }
 
 Result<> Vcpu::Load(const VcpuState& state, LoadKind kind) {
@@ -417,12 +462,15 @@ Result<> Vcpu::Load(const VcpuState& state, LoadKind kind) {
   as_made_ = false;
   TRY(LoadVcpu(*kvm_, state, kind));
   parked_writes_ = state.parked_writes;
+  ForgetVectors();
+  acknowledged_.assign(state.external_vectors.begin(), state.external_vectors.end());
   return {};
 }
 
 Result<> Vcpu::Reset(const BootRegisters& boot) {
   NANDU_CHECK(paused(), "a vCPU is reset while it is paused");
   parked_writes_.clear();
+  ForgetVectors();
   VcpuState state = power_on_;
   const bool as_made = as_made_;
   if (boot.mode != BootRegisters::Mode::kResetVector) {

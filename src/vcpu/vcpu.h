@@ -24,6 +24,7 @@
 #include "memory/address_space.h"
 #include "vcpu/boot_registers.h"
 #include "vcpu/debug_types.h"
+#include "vcpu/external_interrupts.h"
 #include "vcpu/vcpu_gate.h"
 #include "vcpu/vcpu_state.h"
 #include "vcpu/vcpu_transfer.h"
@@ -58,6 +59,7 @@ struct VcpuCounters {
   Counter parked_again;  // of those, done again after a pause
   Counter disordered;    // reads served in front of a parked write
   Counter ignored;       // exits that ask for nothing
+  Counter external;      // interrupts of controllers outside KVM
 };
 
 class Vcpu {
@@ -81,6 +83,8 @@ class Vcpu {
   Vcpu(const Vcpu&) = delete;
   Vcpu& operator=(const Vcpu&) = delete;
 
+  // Before Start: controllers outside KVM, which outlive the thread. The first vCPU takes their interrupts.
+  void SetExternalInterrupts(ExternalInterrupts* controllers) { external_ = controllers; }
   // Starts the thread, paused. `on_thread` runs first in it (a seccomp filter, a CPU mask).
   void Start(UniqueFunction<void()> on_thread = nullptr);
 
@@ -130,6 +134,8 @@ class Vcpu {
   Vcpu(std::unique_ptr<KvmVcpu> kvm, Config config, AddressSpace& memory, AddressSpace& ports, VcpuGate& gate,
        VcpuObserver& observer);
   Result<> PowerOn();
+  void ForgetVectors();
+  std::vector<uint8_t> UndeliveredVectors(const VcpuState& state);
 
   // In vcpu.cpp, on the vCPU's thread.
   void ThreadMain(UniqueFunction<void()> on_thread);
@@ -139,6 +145,7 @@ class Vcpu {
   void RunTask();  // the oldest, if any
   void ReportPaused();
   Entered Enter(EntryKind kind);
+  void OfferInterrupts();
   void CompleteLastExit();
   void RedoParkedWrites();
   bool WaitParked(const std::shared_ptr<ParkedExit>& token);  // false: a pause came first
@@ -153,6 +160,7 @@ class Vcpu {
   void ServeSystemEvent();
   void ServeHyperV();
   void ServeDebug();
+  void ServeIoApicEoi();
   void GiveUp(std::string_view why);
   void Write(const ParkedWrite& write);
   ExitDone WriteOnce(const ParkedWrite& write);
@@ -168,6 +176,9 @@ class Vcpu {
   std::vector<uint32_t> saved_msrs_;
   bool as_made_ = true;                     // registers are those of power-on; while paused
   std::vector<ParkedWrite> parked_writes_;  // the thread's; anyone's while paused
+  ExternalInterrupts* external_ = nullptr;
+  std::deque<uint8_t> acknowledged_;  // vectors KVM did not take yet; like parked_writes_
+  std::optional<uint8_t> offered_;    // the last one it took, until it is sure to be delivered
   const std::shared_ptr<Control> control_;
   std::atomic<bool> attention_{true};
   std::atomic<uint32_t> inside_{0};

@@ -29,11 +29,11 @@ void Vcpu::ServeExit() {
   switch (run.exit_reason) {
     case KVM_EXIT_IO: ServePorts(); return;
     case KVM_EXIT_MMIO: ServeMemory(); return;
-    // The in-kernel controllers serve these; an exit that still comes asks for nothing.
+    case KVM_EXIT_IOAPIC_EOI: ServeIoApicEoi(); return;
+    // What they tell is looked at before each entry, or served by KVM.
     case KVM_EXIT_INTR:
     case KVM_EXIT_NMI:
     case KVM_EXIT_IRQ_WINDOW_OPEN:
-    case KVM_EXIT_IOAPIC_EOI:
     case KVM_EXIT_SET_TPR:
     case KVM_EXIT_TPR_ACCESS: counters_.ignored.Add(); return;
     case KVM_EXIT_SHUTDOWN:
@@ -57,8 +57,17 @@ void Vcpu::ServeExit() {
   }
 }
 
+void Vcpu::ServeIoApicEoi() {
+  if (external_ == nullptr) {
+    counters_.ignored.Add();
+    return;
+  }
+  external_->EndOfInterrupt(kvm_->run()->eoi.vector);
+}
+
 void Vcpu::ServePorts() {
   counters_.port_exits.Add();
+  offered_.reset();  // the guest has executed since: what it was offered has arrived
   const auto& io = kvm_->run()->io;
   // A string instruction comes as up to a page of elements at once.
   const std::span<std::byte> data = kvm_->IoData();
@@ -86,6 +95,7 @@ void Vcpu::ServePorts() {
 
 void Vcpu::ServeMemory() {
   counters_.memory_exits.Add();
+  offered_.reset();
   auto& mmio = kvm_->run()->mmio;
   const uint32_t size = mmio.len;
   if (size < 1 || size > sizeof(mmio.data)) {

@@ -53,6 +53,12 @@ Result<> VcpuSet::AddAll(KvmVm& vm, const CpuModel& model, const CpuTopology& to
   return {};
 }
 
+void VcpuSet::SetExternalInterrupts(ExternalInterrupts* controllers) {
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->SetExternalInterrupts(controllers);
+  }
+}
+
 void VcpuSet::Start(const std::function<void(unsigned)>& on_thread) {
   for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
     if (on_thread) {

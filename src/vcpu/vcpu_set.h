@@ -27,6 +27,8 @@ class VcpuSet final : public VcpuBarrier {
                   unsigned count);
   // One of them. Before Start. The first one made boots; the others wait for their SIPI.
   Result<Vcpu*> Add(std::unique_ptr<KvmVcpu> kvm, Vcpu::Config config);
+  // Before Start, and after the last vCPU was added.
+  void SetExternalInterrupts(ExternalInterrupts* controllers);
   // One thread each, paused. `on_thread` runs first in each (index).
   void Start(const std::function<void(unsigned)>& on_thread = nullptr);
 

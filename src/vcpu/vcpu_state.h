@@ -128,6 +128,7 @@ struct VcpuState {
   static constexpr size_t kMaxXsaveBytes = 64 * 1024;
   static constexpr size_t kMaxNestedBytes = 64 * 1024;
   static constexpr size_t kMaxParkedWrites = 8192;
+  static constexpr size_t kMaxExternalVectors = 2;
 
   uint32_t apic_id = 0;
   std::vector<CpuidEntry> cpuid;  // as it was set; a destination's must be the same
@@ -144,11 +145,13 @@ struct VcpuState {
   uint32_t tsc_khz = 0;                // 0: unknown
   std::optional<uint64_t> tsc_offset;  // against the host's TSC: for a load on the same host only
   std::vector<ParkedWrite> parked_writes;
+  // Of the 8259s, where KVM does not have them: acknowledged, and not delivered yet.
+  std::vector<uint8_t> external_vectors;
   bool operator==(const VcpuState&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(VcpuState, (),
                       (apic_id, cpuid, regs, sregs, xsave, xcrs, debug, events, mp_state, lapic, nested, msrs,
-                       tsc_khz, tsc_offset, parked_writes))
+                       tsc_khz, tsc_offset, parked_writes, external_vectors))
 Result<> Validate(const VcpuState& state);
 
 }  // namespace nandu

@@ -227,7 +227,8 @@ Result<> SetTscFrequency(KvmVcpu& vcpu, uint32_t khz) {
 Result<> Validate(const VcpuState& state) {
   if (state.cpuid.size() > VcpuState::kMaxCpuid || state.msrs.size() > VcpuState::kMaxMsrs ||
       state.xsave.size() > VcpuState::kMaxXsaveBytes || state.nested.size() > VcpuState::kMaxNestedBytes ||
-      state.parked_writes.size() > VcpuState::kMaxParkedWrites || state.xcrs.size() > KVM_MAX_XCRS) {
+      state.parked_writes.size() > VcpuState::kMaxParkedWrites || state.xcrs.size() > KVM_MAX_XCRS ||
+      state.external_vectors.size() > VcpuState::kMaxExternalVectors) {
     return Fail(Errc::kCorrupt, "vCPU {}: its saved state is larger than any vCPU's", state.apic_id);
   }
   for (const ParkedWrite& write : state.parked_writes) {

@@ -60,11 +60,13 @@ bool Recorder::WaitFor(size_t count, std::chrono::milliseconds limit) {
   return changed_.wait_for(lock, limit, [&] { return accesses_.size() >= count; });
 }
 
-GuestVm::GuestVm(unsigned vcpu_count, std::string cpu) {
+GuestVm::GuestVm(unsigned vcpu_count, std::string cpu, KvmVm::Options::Irqchip irqchip) {
   kvm = Must(Kvm::Open());
   host = QueryHostCpu(*kvm);
-  vm = Must(KvmVm::Create(*kvm, {}));
-  router = Must(KvmIrqRouter::Create(*vm));
+  split = irqchip == KvmVm::Options::Irqchip::kSplit;
+  host.extended_destinations = split;
+  vm = Must(KvmVm::Create(*kvm, {.irqchip = irqchip, .x2apic_ids = split}));
+  router = Must(KvmIrqRouter::Create(*vm, {.irqchip = irqchip, .extended_destinations = split}));
   msi = std::make_unique<KvmMsiAllocator>(*router);
   slots = std::make_unique<KvmMemoryListener>(*vm);
   memory_events = std::make_unique<KvmIoEventListener>(*vm, KvmIoEventListener::Bus::kMemory);
@@ -87,7 +89,9 @@ GuestVm::GuestVm(unsigned vcpu_count, std::string cpu) {
   CpuTopology topology;
   topology.sockets = vcpu_count;
   Must(vcpus->AddAll(*vm, model, topology, host, vcpu_count));
-  vcpus->Start();
+  if (!split) {
+    vcpus->Start();  // else once it has its controllers
+  }
 }
 
 GuestVm::~GuestVm() {
@@ -175,7 +179,9 @@ GuestVm::Snapshot GuestVm::Save() {
   for (size_t i = 0; i < vcpus->size(); ++i) {
     snapshot.vcpus.push_back(Must(vcpus->at(i).Save()));
   }
-  snapshot.irqchip = Must(GetIrqchip(*vm));
+  if (!split) {
+    snapshot.irqchip = Must(GetIrqchip(*vm));
+  }
   snapshot.clock_ns = Must(vm->GetClock());
   snapshot.ram.assign(ram->host(), ram->host() + kRamBytes);
   return snapshot;
@@ -183,7 +189,9 @@ GuestVm::Snapshot GuestVm::Save() {
 
 void GuestVm::Restore(const Snapshot& snapshot, LoadKind kind) {
   std::memcpy(ram->host(), snapshot.ram.data(), snapshot.ram.size());
-  Must(SetIrqchip(*vm, snapshot.irqchip));
+  if (snapshot.irqchip) {
+    Must(SetIrqchip(*vm, *snapshot.irqchip));
+  }
   Must(vm->SetClock(snapshot.clock_ns));
   for (size_t i = 0; i < vcpus->size(); ++i) {
     Must(vcpus->at(i).Load(snapshot.vcpus.at(i), kind));

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -110,7 +111,8 @@ class GuestVm final : public VcpuObserver {
   static constexpr uint16_t kPorts = 0x500;      // 256 ports of `ports`
   static constexpr uint64_t kMmio = 0x10000000;  // 64 KiB of `mmio`
 
-  explicit GuestVm(unsigned vcpus = 1, std::string cpu = "host");
+  explicit GuestVm(unsigned vcpus = 1, std::string cpu = "host",
+                   KvmVm::Options::Irqchip irqchip = KvmVm::Options::Irqchip::kKernel);
   ~GuestVm() override;
 
   void Write(uint64_t address, std::span<const char> bytes);
@@ -137,7 +139,7 @@ class GuestVm final : public VcpuObserver {
 
   struct Snapshot {
     std::vector<VcpuState> vcpus;
-    IrqchipState irqchip;
+    std::optional<IrqchipState> irqchip;  // where it is the kernel's
     uint64_t clock_ns = 0;
     std::vector<std::byte> ram;
   };
@@ -150,6 +152,7 @@ class GuestVm final : public VcpuObserver {
   bool TakeDebugExit(unsigned index, const DebugExit& exit) override;
   void OnDebugStop(unsigned /*index*/) override { debug_stop.Set(); }
 
+  bool split = false;  // the interrupt controllers are the test's, which starts the vCPUs once they are there
   std::unique_ptr<Kvm> kvm;
   HostCpu host;
   std::unique_ptr<KvmVm> vm;

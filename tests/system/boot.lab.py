@@ -9,8 +9,8 @@ def _release(kernel):
         return file.read().strip()
 
 
-def _boots_to_login(nandu, kernel, image, smp, memory="512M"):
-    with Guest(nandu, root=True, kernel=kernel, image=image, smp=str(smp), memory=memory, after="stay",
+def _boots_to_login(nandu, kernel, image, smp, memory="512M", words=()):
+    with Guest(nandu, *words, root=True, kernel=kernel, image=image, smp=str(smp), memory=memory, after="stay",
                task="echo cpus $(nproc); uname -r; cat /proc/1/comm\n") as guest:
         guest.wait_console(" login: ")
         print(f"       login prompt after {guest.seconds():.1f} s", flush=True)
@@ -30,6 +30,10 @@ def cloud_elf_with_4_vcpus_boots_to_login(nandu):
 
 def cloud_elf_with_16_vcpus_boots_to_login(nandu):
     _boots_to_login(nandu, "cloud", "vmlinux", 16, "1G")
+
+
+def cloud_elf_with_16_vcpus_by_split_irqchip_boots_to_login(nandu):
+    _boots_to_login(nandu, "cloud", "vmlinux", 16, "1G", ["-machine", "kernel-irqchip=split"])
 
 
 def generic_elf_and_cloud_bzimage_boot(nandu):
@@ -59,4 +63,5 @@ def a_cpu_is_what_its_model_and_features_say(nandu):
 
 if __name__ == "__main__":
     run_cases([generic_bzimage_with_1_vcpu_boots_to_login, cloud_elf_with_4_vcpus_boots_to_login, cloud_elf_with_16_vcpus_boots_to_login,
+               cloud_elf_with_16_vcpus_by_split_irqchip_boots_to_login,
                generic_elf_and_cloud_bzimage_boot, a_cpu_is_what_its_model_and_features_say])

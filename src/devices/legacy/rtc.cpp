@@ -56,7 +56,8 @@ Cmos InitialCmos(const Rtc::Options& options) {
   PutNumber(&cmos, kExtendedMemory2, extended, 2);
   PutNumber(&cmos, kMemoryAbove16MiB, low > 16 * kMiB ? std::min((low - 16 * kMiB) / kUnit, kMostKiB) : 0, 2);
   PutNumber(&cmos, kMemoryAbove4GiB, options.high_ram_bytes / kUnit, 3);
-  cmos[kCpusMinusOne] = static_cast<uint8_t>(options.cpus - 1);
+  constexpr unsigned kMostCpus = 255;  // more are told of elsewhere, and by nothing here
+  cmos[kCpusMinusOne] = static_cast<uint8_t>(options.cpus > kMostCpus ? 0 : options.cpus - 1);
   cmos[kBootOrder1] = kThirdDevice;
   cmos[kBootOrder2] = kDiskThenNetwork;
   return cmos;

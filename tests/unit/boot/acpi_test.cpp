@@ -5,6 +5,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <map>
+#include <numeric>
 #include <string>
 
 #include "boot/layout.h"
@@ -177,6 +178,28 @@ TEST(Madt, LargeApicIdsAreX2Apic) {
   EXPECT_EQ(Number(madt, 56, 4), 300u);
   EXPECT_EQ(Number(madt, 64, 4), 1u);
   EXPECT_EQ(madt[madt.size() - 12], 10);
+}
+
+// QEMU's most: ids up to 254 are processors, those above are devices, and MADT entries to match.
+TEST(Dsdt, ProcessorsWhoseIdsNeedMoreThanEightBitsAreDevices) {
+  std::vector<uint32_t> ids(288);
+  std::iota(ids.begin(), ids.end(), 0U);
+  const Bytes dsdt = BuildDsdt(Board(ids));
+  const std::string code(dsdt.begin(), dsdt.end());
+  const auto count = [&](std::string_view needle) {
+    size_t found = 0;
+    for (size_t at = code.find(needle); at != std::string::npos; at = code.find(needle, at + 1)) {
+      found++;
+    }
+    return found;
+  };
+  EXPECT_EQ(count("ACPI0007"), 288u - 255u);
+  EXPECT_NE(code.find("C0FE"), std::string::npos);
+  EXPECT_NE(code.find("C11F"), std::string::npos);
+  const Bytes madt = BuildMadt(Board(ids));
+  EXPECT_EQ(Number(madt, 44 + 8 * 254, 4), 0xfefe0800u);  // the last local APIC: type, length, uid, id
+  EXPECT_EQ(Number(madt, 44 + 8 * 255, 2), 0x1009u);      // the first x2APIC
+  EXPECT_EQ(Number(madt, 44 + 8 * 255 + 4, 4), 255u);
 }
 
 TEST(Dsdt, DevicesHaveAStatusWhereQemusHaveOne) {

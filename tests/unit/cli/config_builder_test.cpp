@@ -65,6 +65,21 @@ TEST(CommandLine, SmpCountsMustAgree) {
               HasSubstr("sockets (3) * dies (1) * cores (2) * threads (1) is not the number of CPUs (8)"));
 }
 
+TEST(CommandLine, CpusAreThoseQemusMachineTypeTakes) {
+  EXPECT_EQ(Parse({"-smp", "288"})->config.smp.cpus, 288U);
+  EXPECT_THAT(ErrorOf({"-smp", "289"}),
+              HasSubstr("289 CPUs: the machine type 'pc-q35-7.2' takes 288 at most"));
+}
+
+TEST(CommandLine, InterruptControllersAreTheKernelsOrOurs) {
+  EXPECT_EQ(Parse({})->config.irqchip, IrqchipKind::kKernel);
+  EXPECT_EQ(Parse({"-machine", "q35,kernel-irqchip=split"})->config.irqchip, IrqchipKind::kSplit);
+  EXPECT_EQ(Parse({"-M", "q35,kernel_irqchip=on"})->config.irqchip, IrqchipKind::kKernel);
+  EXPECT_EQ(Parse({"-accel", "kvm,kernel-irqchip=split"})->config.irqchip, IrqchipKind::kSplit);
+  EXPECT_THAT(ErrorOf({"-accel", "kvm,kernel-irqchip=off"}), HasSubstr("use kernel-irqchip=split"));
+  EXPECT_THAT(ErrorOf({"-M", "kernel-irqchip=maybe"}), HasSubstr("known are on, split and off"));
+}
+
 TEST(CommandLine, NographicSharesTheTerminal) {
   const auto line = Parse({"-nographic"});
   ASSERT_TRUE(line.has_value());

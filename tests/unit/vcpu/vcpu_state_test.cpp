@@ -23,6 +23,12 @@ TEST(VcpuState, RefusesMoreThanAVcpuHolds) {
   EXPECT_THAT(valid.error().message, HasSubstr("larger than any vCPU's"));
 }
 
+TEST(VcpuState, RefusesMoreInterruptsThanAreOnTheirWay) {
+  VcpuState state;
+  state.external_vectors.resize(VcpuState::kMaxExternalVectors + 1);
+  EXPECT_FALSE(Validate(state));
+}
+
 TEST(VcpuState, RefusesParkedWritesNoVcpuMakes) {
   VcpuState state;
   state.parked_writes = {{ExitSpace::kPorts, 0x10000, 1, 0}};
@@ -44,6 +50,7 @@ TEST(VcpuState, ComesBackFromItsJson) {
   state.msrs = {{0x10, 1}, {0xc0000081, ~uint64_t{0}}};
   state.lapic[3] = 0xdeadbeef;
   state.parked_writes = {{ExitSpace::kPorts, 0x80, 4, 0xffffffff}};
+  state.external_vectors = {0x44};
   const boost::json::value json = ToJson(TypeOf<VcpuState>(), &state);
   const VcpuState back = FromJson<VcpuState>(json).value();
   EXPECT_EQ(back, state);

@@ -1,11 +1,15 @@
 // Whatever a guest writes wherever it likes: nothing breaks, every device still answers, and what it saves
 // can be loaded again.
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <random>
 
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/i8042.h"
+#include "devices/legacy/i8254.h"
+#include "devices/legacy/i8259.h"
 #include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/ioapic.h"
 #include "devices/legacy/legacy_ports.h"
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/serial_device.h"
@@ -31,11 +35,32 @@ struct Board {
     }
     lpc = Ich9Lpc::Create(host, bus, std::move(gsis)).value();
     lpc->SetUpAsFirmware();
+    pic = I8259::Create(host, intr).value();
+    pit = I8254::Create(host, std::make_unique<FakeIrqShare>(host.isa[0])).value();
+    ioapic = IoApic::Create(host, processors).value();
   }
-  std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }
+  std::vector<Device*> devices() {
+    return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get(), pic.get(), pit.get(), ioapic.get()};
+  }
+
+  // What an IOAPIC may rely on: a message never leaves the local APICs' range, and routed pins only send
+  // theirs.
+  struct Processors final : IoApicOutput {
+    void SetRoute(unsigned pin, const std::optional<MsiMessage>& message) override {
+      routes.at(pin) = message;
+    }
+    void Send(const MsiMessage& message) override {
+      EXPECT_EQ(message.address & ~uint64_t{0xffff4}, 0xfee00000u);
+      EXPECT_NE(std::ranges::find(routes, std::optional(message)), routes.end());
+    }
+    bool IsHeld(uint8_t /*vector*/) override { return true; }
+    std::array<std::optional<MsiMessage>, IoApic::kPins> routes;
+  };
 
   FakeHost host;
   std::array<FakeIrqLine, 8> high;
+  FakeIrqLine intr;
+  Processors processors;
   std::shared_ptr<FakeChardev> terminal = host.AddChardev("t");
   PciBus bus{RootBus(host)};
   std::unique_ptr<Hpet> hpet;
@@ -43,15 +68,32 @@ struct Board {
   std::unique_ptr<I8042> i8042;
   std::unique_ptr<SerialDevice> serial;
   std::unique_ptr<Ich9Lpc> lpc;
+  std::unique_ptr<I8259> pic;
+  std::unique_ptr<I8254> pit;
+  std::unique_ptr<IoApic> ioapic;
 };
+
+// Lines of the controllers, and what processors tell them.
+void Interrupt(Board& board, std::mt19937& random) {
+  const auto number = static_cast<unsigned>(random() % 32);
+  const bool high = random() % 2 != 0;
+  board.pic->SetLine(number, high);
+  board.ioapic->SetPin(number, high);
+  board.ioapic->EndOfInterrupt(static_cast<uint8_t>(random()));
+  if (high) {
+    static_cast<void>(board.pic->Acknowledge());
+  }
+}
 
 // One access somewhere on the board.
 void Poke(Board& board, std::mt19937& random) {
-  constexpr std::array<uint16_t, 7> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0xcf8};
+  constexpr std::array<uint16_t, 11> kPorts = {0x20, 0x40,  0x60,  0x70,  0x92, 0xa0,
+                                               0xb2, 0x3f8, 0x4d0, 0x600, 0xcf8};
+  constexpr std::array<uint64_t, 4> kIoApic = {0xfec00000, 0xfec00010, 0xfec00040, 0xfec00080};
   const unsigned size = 1u << random() % 4;
   const uint64_t value = uint64_t{random()} << 32 | random();
   const auto port = static_cast<uint16_t>(kPorts[random() % kPorts.size()] + random() % 16);
-  switch (random() % 8) {
+  switch (random() % 11) {
     case 0: board.host.memory.Read(0xfed00000 + random() % 0x400, size); break;
     case 1: static_cast<void>(board.host.memory.Write(0xfed00000 + random() % 0x400, size, value)); break;
     case 2: static_cast<void>(board.host.memory.Write(0xfed1c000 + random() % 0x4000, size, value)); break;
@@ -64,6 +106,9 @@ void Poke(Board& board, std::mt19937& random) {
       board.terminal->Type("x");
       board.host.loop.RunReady();
       break;
+    case 7: Interrupt(board, random); break;
+    case 8: static_cast<void>(board.host.memory.Write(kIoApic[random() % 4], 4, value & 0xffffffff)); break;
+    case 9: board.host.memory.Read(kIoApic[random() % 4], 4); break;
     case 6: board.host.fake_clock.Advance(static_cast<int64_t>(random() % 100'000)); break;
     default: static_cast<void>(board.host.io.Write(port, size > 4 ? 4 : size, value));
   }
@@ -105,8 +150,13 @@ TEST(Garbage, ResetAfterItGivesAFreshBoard) {
   EXPECT_EQ(In(board.host, 0x3f8 + 1), 0x00);
   EXPECT_EQ(board.host.io.Read(0x604, 2), 0u);
   EXPECT_EQ(board.host.memory.Read(0xfed00010, 8), 0u);
-  for (unsigned irq = 0; irq < 16; irq++) {
+  // An 8254 that nobody has programmed has its output high.
+  for (unsigned irq = 1; irq < 16; irq++) {
     EXPECT_FALSE(board.host.isa[irq].level()) << irq;
+  }
+  EXPECT_FALSE(board.intr.level());
+  for (const std::optional<MsiMessage>& route : board.processors.routes) {
+    EXPECT_FALSE(route);
   }
 }
 
