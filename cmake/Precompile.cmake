@@ -6,13 +6,14 @@ set(nandu_common_headers
     <string> <string_view> <thread> <tuple> <type_traits> <unordered_map> <utility> <variant> <vector> <tl/expected.hpp> <fmt/core.h>
     <boost/describe.hpp> <boost/mp11.hpp>)
 
-# nandu_precompiled_headers(NAME OPTIONS... HEADERS headers...): compiles the headers with these options, for nandu_precompile(TARGET NAME).
+# nandu_precompiled_headers(NAME OPTIONS... LIBRARIES libraries... HEADERS headers...): compiles the headers with these options and what using the
+# libraries defines, for nandu_precompile(TARGET NAME).
 function(nandu_precompiled_headers name)
-  cmake_parse_arguments(headers "" "" "HEADERS" ${ARGN})
+  cmake_parse_arguments(headers "" "" "LIBRARIES;HEADERS" ${ARGN})
   if(NANDU_PRECOMPILE)
     add_library(${name} OBJECT ${CMAKE_SOURCE_DIR}/cmake/precompiled.cpp)
     target_compile_options(${name} PRIVATE ${headers_UNPARSED_ARGUMENTS})
-    target_link_libraries(${name} PRIVATE Threads::Threads)
+    target_link_libraries(${name} PRIVATE Threads::Threads ${headers_LIBRARIES})
     target_precompile_headers(${name} PRIVATE ${headers_HEADERS})
   endif()
 endfunction()
