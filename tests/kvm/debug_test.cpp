@@ -1,6 +1,11 @@
 // What a debugger needs of KVM: stops at breakpoints, single steps, and exceptions that are the guest's own.
 #include "vcpu/debug.h"
 
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
 #include "guest_vm.h"
 
 namespace nandu {
@@ -32,83 +37,109 @@ GUEST_CODE(breakpoint_handler, 64, R"(
   iretq
 )")
 
+// tests/lab: what is nested has an emulated processor.
+bool BreakpointsFire() {
+  const char* const lab = getenv("LAB");
+  return lab == nullptr || std::string_view(lab) != "nested";
+}
+
 class KvmDebug : public KvmGuest {
  protected:
+  void SetUp() override {
+    KvmGuest::SetUp();
+    if (!IsSkipped()) {
+      guest_ = std::make_unique<GuestVm>();
+    }
+  }
   // The guest stands at the nop between its two writes.
   void StopAtTheNop() {
-    guest_.debug_exit = [this](const DebugExit& exit) {
+    guest().debug_exit = [this](const DebugExit& exit) {
       exits_.push_back(exit);
       return true;
     };
     const HardwareBreakpoint breakpoint[] = {
         {.on = HardwareBreakpoint::On::kExecute, .address = kNop, .bytes = 1}};
     ASSERT_TRUE(
-        SetGuestDebug(vcpu_, {.software_breakpoints = false, .single_step = false, .hardware = breakpoint})
+        SetGuestDebug(vcpu(), {.software_breakpoints = false, .single_step = false, .hardware = breakpoint})
             .has_value());
-    guest_.BootLong(GUEST_BYTES(three_writes));
-    ASSERT_TRUE(guest_.debug_stop.Wait());
-    ASSERT_TRUE(guest_.Pause());
+    guest().BootLong(GUEST_BYTES(three_writes));
+    ASSERT_TRUE(guest().debug_stop.Wait());
+    ASSERT_TRUE(guest().Pause());
   }
-  GuestVm guest_;
-  KvmVcpu& vcpu_ = guest_.vcpus->at(0).kvm();
+  GuestVm& guest() { return *guest_; }
+  KvmVcpu& vcpu() { return guest_->vcpus->at(0).kvm(); }
   std::vector<DebugExit> exits_;
+
+ private:
+  std::unique_ptr<GuestVm> guest_;
 };
 
 TEST_F(KvmDebug, HardwareBreakpointStopsBeforeItsInstruction) {
-  StopAtTheNop();
-  EXPECT_EQ(guest_.ports->accesses().size(), 1U);
-  const CpuRegisters registers = ReadCpuRegisters(vcpu_).value();
+  if (!BreakpointsFire()) {
+    GTEST_SKIP() << "QEMU 7.2's emulated SVM loads no guest's address registers: no breakpoint fires";
+  }
+  ASSERT_NO_FATAL_FAILURE(StopAtTheNop());
+  EXPECT_EQ(guest().ports->accesses().size(), 1U);
+  const CpuRegisters registers = ReadCpuRegisters(vcpu()).value();
   EXPECT_EQ(registers.rip, kNop);
   EXPECT_EQ(registers.gpr[CpuRegisters::kRax] & 0xff, 1U);
   ASSERT_EQ(exits_.size(), 1U);
   EXPECT_EQ(exits_[0].exception, DebugExit::kDebugException);
   EXPECT_EQ(exits_[0].dr6 & 0xf, 1U);
-  EXPECT_EQ(TranslateVirtual(vcpu_, kNop), kNop);
+  EXPECT_EQ(TranslateVirtual(vcpu(), kNop), kNop);
 }
 
 TEST_F(KvmDebug, SingleStepIsOneInstruction) {
-  StopAtTheNop();
+  if (!BreakpointsFire()) {
+    GTEST_SKIP() << "QEMU 7.2's emulated SVM loads no guest's address registers: no breakpoint fires";
+  }
+  ASSERT_NO_FATAL_FAILURE(StopAtTheNop());
   ASSERT_TRUE(
-      SetGuestDebug(vcpu_, {.software_breakpoints = false, .single_step = true, .hardware = {}}).has_value());
-  guest_.Resume();
-  ASSERT_TRUE(guest_.debug_stop.Wait(2));
-  ASSERT_TRUE(guest_.Pause());
-  EXPECT_EQ(ReadCpuRegisters(vcpu_)->rip, kNop + 1);
+      SetGuestDebug(vcpu(), {.software_breakpoints = false, .single_step = true, .hardware = {}}).has_value());
+  guest().Resume();
+  ASSERT_TRUE(guest().debug_stop.Wait(2));
+  ASSERT_TRUE(guest().Pause());
+  EXPECT_EQ(ReadCpuRegisters(vcpu())->rip, kNop + 1);
   EXPECT_NE(exits_.at(1).dr6 & DebugExit::kSingleStep, 0U);
 }
 
 TEST_F(KvmDebug, BreakpointInstructionOfItsOwnReachesTheGuest) {
-  guest_.debug_exit = [](const DebugExit&) { return false; };
-  guest_.Write(kHandler, GUEST_BYTES(breakpoint_handler));
-  guest_.SetVector(DebugExit::kBreakpoint, kHandler);
+  guest().debug_exit = [](const DebugExit&) { return false; };
+  guest().Write(kHandler, GUEST_BYTES(breakpoint_handler));
+  guest().SetVector(DebugExit::kBreakpoint, kHandler);
   ASSERT_TRUE(
-      SetGuestDebug(vcpu_, {.software_breakpoints = true, .single_step = false, .hardware = {}}).has_value());
-  guest_.BootLong(GUEST_BYTES(own_breakpoint));
-  while (!guest_.ports->WaitFor(2, std::chrono::milliseconds(20))) {
-    if (guest_.internal_error.is_set()) {
+      SetGuestDebug(vcpu(), {.software_breakpoints = true, .single_step = false, .hardware = {}}).has_value());
+  guest().BootLong(GUEST_BYTES(own_breakpoint));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!guest().ports->WaitFor(2, std::chrono::milliseconds(20))) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    if (guest().internal_error.is_set()) {
       GTEST_SKIP() << "this host's KVM does not emulate int3";
     }
   }
-  EXPECT_EQ(guest_.ports->accesses()[0].value, 7U);
-  EXPECT_EQ(guest_.ports->accesses()[1].value, 2U);
+  EXPECT_EQ(guest().ports->accesses()[0].value, 7U);
+  EXPECT_EQ(guest().ports->accesses()[1].value, 2U);
 }
 
 TEST_F(KvmDebug, RegistersThatADebuggerWroteAreTheGuests) {
-  StopAtTheNop();
-  CpuRegisters registers = ReadCpuRegisters(vcpu_).value();
+  if (!BreakpointsFire()) {
+    GTEST_SKIP() << "QEMU 7.2's emulated SVM loads no guest's address registers: no breakpoint fires";
+  }
+  ASSERT_NO_FATAL_FAILURE(StopAtTheNop());
+  CpuRegisters registers = ReadCpuRegisters(vcpu()).value();
   registers.gpr[CpuRegisters::kRdx] = 0x501;
   registers.xmm[3][15] = 0x5a;
   registers.st[2][9] = 0x3f;
   registers.x87[2] = 0xffcf;
-  ASSERT_TRUE(WriteCpuRegisters(vcpu_, registers).has_value());
-  EXPECT_EQ(ReadCpuRegisters(vcpu_).value(), registers);
+  ASSERT_TRUE(WriteCpuRegisters(vcpu(), registers).has_value());
+  EXPECT_EQ(ReadCpuRegisters(vcpu()).value(), registers);
   CpuRegisters wrong = registers;
   wrong.segments[0] += 8;
-  EXPECT_FALSE(WriteCpuRegisters(vcpu_, wrong).has_value());
-  ASSERT_TRUE(SetGuestDebug(vcpu_, {}).has_value());
-  guest_.Resume();
-  ASSERT_TRUE(guest_.ports->WaitFor(2));
-  EXPECT_EQ(guest_.ports->accesses()[1].offset, 1U);
+  EXPECT_FALSE(WriteCpuRegisters(vcpu(), wrong).has_value());
+  ASSERT_TRUE(SetGuestDebug(vcpu(), {}).has_value());
+  guest().Resume();
+  ASSERT_TRUE(guest().ports->WaitFor(2));
+  EXPECT_EQ(guest().ports->accesses()[1].offset, 1U);
 }
 
 }  // namespace
