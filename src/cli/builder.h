@@ -52,6 +52,9 @@ class Builder {
   Result<> Smbios(std::string_view text);
   Result<> SmbiosOemStrings(std::span<const KeyValue> items);
   Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
+  // builder_board.cpp
+  Result<> WatchdogAct(std::string_view text);
+  Result<> PanicAct(std::string_view text);
 
   // builder_memory.cpp
   Result<> Object(std::string_view text);

@@ -78,6 +78,10 @@ Result<> Builder::BoardGlobal(const GlobalConfig& global) {
     config_.acpi_s4 = TRY(Prefix(NumberFrom(global.value, 0, UINT8_MAX), "disable_s4")) == 0;
     return {};
   }
+  if (global.driver == "ICH9-LPC" && global.property == "noreboot") {
+    config_.no_reboot_strap = TRY(Prefix(SwitchFrom(global.value), "noreboot"));
+    return {};
+  }
   if (global.driver == "mc146818rtc" && global.property == "lost_tick_policy") {
     if (global.value != "discard" && global.value != "slew") {
       return Fail(Errc::kInvalidArgument, "lost_tick_policy={}: known are discard and slew", global.value);

@@ -33,6 +33,7 @@ Result<> Builder::Take(const Token& token) {
       {"msg", &Builder::Msg},           {"smbios", &Builder::Smbios},
       {"global", &Builder::Global},     {"d", &Builder::LogItems},
       {"trace", &Builder::TraceOption},
+      {"watchdog-action", &Builder::WatchdogAct},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "boot/smbios_options.h"
+#include "base/described.h"
 
 namespace nandu {
 
@@ -107,9 +108,14 @@ struct SmbiosConfig {
   bool entry_point_64 = false;       // -machine smbios-entry-point-type=64
 };
 
-// What a shutdown or reset does (-no-reboot, -no-shutdown, -action).
+// What a shutdown or reset, a guest's panic and a watchdog do (-no-reboot, -no-shutdown, -action,
+// -watchdog-action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
+enum class PanicAction : uint8_t { kPause, kShutdown, kExitFailure, kNone };
+BOOST_DESCRIBE_ENUM(PanicAction, kPause, kShutdown, kExitFailure, kNone)
+enum class WatchdogAction : uint8_t { kReset, kShutdown, kPoweroff, kPause, kDebug, kNone };
+BOOST_DESCRIBE_ENUM(WatchdogAction, kReset, kShutdown, kPoweroff, kPause, kDebug, kNone)
 
 // Who has the 8259s, the 8254 and the IOAPIC: KVM, or nandu (kernel-irqchip=split).
 enum class IrqchipKind : uint8_t { kKernel, kSplit };
@@ -119,6 +125,10 @@ struct MachineConfig {
   IrqchipKind irqchip = IrqchipKind::kKernel;
   bool hpet = true;
   bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
+  bool sata = true;  // the AHCI function
+  bool smbus = true;
+  bool vmport = true;           // VMware's backdoor and its mouse
+  bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
   bool dump_guest_core = true;
   bool mem_merge = true;
 
@@ -159,6 +169,8 @@ struct MachineConfig {
   bool start_paused = false;  // -S
   RebootAction reboot = RebootAction::kReset;
   ShutdownAction shutdown = ShutdownAction::kPowerOff;
+  PanicAction panic = PanicAction::kShutdown;
+  WatchdogAction watchdog = WatchdogAction::kReset;
 
   // The process's own, used by the start sequence.
   bool daemonize = false;

@@ -8,6 +8,7 @@
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/pvpanic.h"
 #include "devices/legacy/serial_device.h"
+#include "devices/legacy/vm_generation_id.h"
 #include "devices/pci/root_port.h"
 #include "devices/virtio/balloon/balloon_factory.h"
 #include "devices/virtio/blk/blk_factory.h"
@@ -28,9 +29,10 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
-      &IsaDebugExitFactory(), &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
-      &PvPanicFactory(),      &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
-      &VirtioRngPciFactory(), &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &IsaDebugExitFactory(),   &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
+      &PvPanicFactory(),        &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
+      &VirtioRngPciFactory(),   &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &VmGenerationIdFactory(),
   };
   return kCatalog;
 }

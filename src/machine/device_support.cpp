@@ -96,8 +96,7 @@ constexpr DeviceSupport kDevices[] = {
     {"isa-parallel pci-serial pci-serial-2x pci-serial-4x", kPlanned,
      "it waits for the wider hardware; use isa-serial or virtio-serial-pci"},
     {"ipoctal232 tpci200", kRefused, "IndustryPack carriers are not for KVM guests; use isa-serial"},
-    {"i8042 mc146818rtc", kRefused, "a q35 board has one already"},
-    {"vmmouse", kPlanned, "it waits for vmport"},
+    {"i8042 mc146818rtc vmmouse", kRefused, "a q35 board has one already"},
     {"virtio-keyboard-pci virtio-keyboard virtio-mouse-pci virtio-mouse virtio-tablet-pci virtio-tablet "
      "virtio-input-host-pci virtio-input-host",
      kPlanned, kVirtioInput},
@@ -128,7 +127,7 @@ constexpr DeviceSupport kDevices[] = {
      "virtio-rng-pci-transitional",
      kPlanned, kVariants},
     {"vmcoreinfo", kPlanned, kFirmware},
-    {"vmgenid", kPlanned, "it waits for the VM generation ID"},
+    {"vmgenid", kWorks, "unit_boot.GenerationId.TableIsQemusByteForByte"},
     {"loader", kPlanned, "it waits for the generic loader"},
     {"guest-loader", kRefused, "it hands Xen its guests, through a device tree; x86 has none"},
     {"acpi-erst", kPlanned, kWider},

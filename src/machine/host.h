@@ -49,7 +49,9 @@ class MachineHost final : public DeviceHost {
     std::function<void()> hold_vcpus;
     std::function<void()> balloon_changed;
     std::function<void(std::string_view event, const boost::json::object& data)> emit;  // control loop
+    std::function<void(unsigned bit)> raise_gpe;
     unsigned vcpus = 1;
+    bool panic_stops = true;  // a panic ends or stops the VM (-action panic=)
   };
   explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}
   void SetLifecycle(Lifecycle* lifecycle) { lifecycle_ = lifecycle; }
@@ -74,6 +76,9 @@ class MachineHost final : public DeviceHost {
   const Counter& dropped_block_events() const { return dropped_block_events_; }
   void BalloonChanged() override { parts_.balloon_changed(); }
   void GuestPanicked(std::string_view why) override;
+  void GuestCrashLoaded() override;
+  void WatchdogExpired() override;
+  void RaiseGpe(unsigned bit) override { parts_.raise_gpe(bit); }
   void RequestReset(std::string_view cause) override;
   void RequestShutdown(std::string_view cause) override;
   void RequestExit(int status) override;

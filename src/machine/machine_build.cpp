@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/lost_memory.h"
+#include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
 #include "machine/machine_impl.h"
@@ -153,8 +154,10 @@ Result<> Machine::Impl::BuildBoard() {
       .find_bus = [this](std::string_view id) { return FindBus(id); },
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
       .balloon_changed = [this] { OnBalloonChanged(); },
+      .raise_gpe = [this](unsigned bit) { q35->lpc().RaiseGpe(bit); },
       .emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); },
-      .vcpus = config.smp.cpus};
+      .vcpus = config.smp.cpus,
+      .panic_stops = config.panic != PanicAction::kNone};
   host = std::make_unique<MachineHost>(std::move(parts));
   TRY(board->MakeIrqchip(*host));
   q35 = TRY(Q35::Create(*host, *board, config));
@@ -189,7 +192,17 @@ Result<> Machine::Impl::AddDevices() {
         TRY(Prefix(WithGlobals(*factory, wanted.options.values, config.globals), wanted.options.source));
     devices.push_back(TRY(Prefix(factory->create(*host, id, options), wanted.options.source)));
     all_devices.push_back(devices.back().get());
+    TRY(NoteGenerationId(*devices.back(), wanted.options.source));
   }
+  return {};
+}
+
+Result<> Machine::Impl::NoteGenerationId(Device& device, const std::string& source) {
+  auto* const found = dynamic_cast<VmGenerationId*>(&device);
+  if (found != nullptr && generation_id != nullptr) {
+    return Fail(Errc::kExists, "{}: there is a VM generation ID already, and a VM has one at most", source);
+  }
+  generation_id = found != nullptr ? found : generation_id;
   return {};
 }
 
@@ -197,6 +210,8 @@ void Machine::Impl::MakeLifecycle() {
   Lifecycle::Policy policy;
   policy.reboot = config.reboot;
   policy.shutdown = config.shutdown;
+  policy.panic = config.panic;
+  policy.watchdog = config.watchdog;
   LifecycleParts parts;
   parts.pause_vcpus = [this](UniqueFunction<void()> done) {
     auto shared_done = std::make_shared<UniqueFunction<void()>>(std::move(done));
@@ -216,6 +231,10 @@ void Machine::Impl::MakeLifecycle() {
   parts.exit = [this](int status) {
     exit_status = status;
     loop.Stop();
+  };
+  parts.power_down = [this] {
+    q35->lpc().PressPowerButton();
+    Emit("POWERDOWN", {});
   };
   lifecycle = std::make_unique<Lifecycle>(loop, *clock, std::move(parts), policy);
   host->SetLifecycle(lifecycle.get());

@@ -204,6 +204,7 @@ void PciFunction::Impl::Apply(PciFunction& self) {
     const uint32_t control = config.Read(msix_control, 2);
     msix->SetControl((control & pci::kMsixControlEnable) != 0, (control & pci::kMsixControlMask) != 0);
   }
+  ProgramMsi();
   DriveIntx(self);
 }
 

@@ -1,4 +1,4 @@
-// One PCI function: configuration space, BARs, capabilities, INTx, MSI-X and its view of guest memory. A
+// One PCI function: configuration space, BARs, capabilities, INTx, MSI, MSI-X and its view of guest memory. A
 // device *has* one; it does not inherit from it. PCI Local Bus 3.0 chapter 6, PCI Express Base 5.0 chapter 7.
 //
 // Built on the control thread, then attached to a bus. ReadConfig and WriteConfig: any vCPU thread, under the
@@ -82,6 +82,9 @@ class PciFunction {
   // Adds the capability, the table at the start of BAR `bar` and the pending bits after it, as QEMU's
   // msix_init_exclusive_bar lays them out.
   Result<> EnableMsix(unsigned vectors, unsigned bar, MsiAllocator& allocator);
+  // Adds the MSI capability at `at` (0: where there is room), with one vector and a 64-bit address, as QEMU's
+  // functions have it.
+  Result<> EnableMsi(uint8_t at, MsiAllocator& allocator);
   void SetInitial(uint16_t reg, unsigned size, uint32_t value,
                   uint32_t writable);  // reset value and write mask of other registers
 
@@ -117,6 +120,8 @@ class PciFunction {
       unsigned vector);  // any thread; masked sets the pending bit, out of range is ignored and counted
   int MsixFd(unsigned vector) const;                       // see MsixTable::DirectFd
   void SetMsixMaskWatcher(std::function<void()> watcher);  // after EnableMsix, before use
+  bool msi_enabled() const;  // enabled in Message Control: the pin is not used then
+  void NotifyMsi();          // any thread; ignored and counted while disabled, or no bus master
   bool bus_master() const;
   void SetStatusBits(uint16_t reg, unsigned size, uint32_t value,
                      uint32_t mask);  // registers the device changes itself (link status)

@@ -25,8 +25,10 @@ struct PciFunction::Impl {
     std::function<ExitDone(uint16_t, unsigned, uint32_t)> write;
   };
   void Apply(PciFunction& self)
-      NANDU_TA(requires_capability(mutex));  // DMA, MSI-X and INTx follow the registers
+      NANDU_TA(requires_capability(mutex));  // DMA, MSI, MSI-X and INTx follow the registers
   void DriveIntx(PciFunction& self) NANDU_TA(requires_capability(mutex));
+  bool MsiEnabled() const NANDU_TA(requires_capability(mutex));
+  void ProgramMsi() NANDU_TA(requires_capability(mutex));
   const Window* FindWindow(uint16_t reg, unsigned size) const;
 
   // Taken after the commit lock of the address spaces, never before it.
@@ -35,11 +37,15 @@ struct PciFunction::Impl {
   bool intx_level NANDU_TA(guarded_by(mutex)) = false;   // the device's
   bool intx_driven NANDU_TA(guarded_by(mutex)) = false;  // what the bus was told
 
+  std::optional<MsiMessage> msi_programmed NANDU_TA(guarded_by(mutex));  // what the vector was told last
+
   // Built before Attach and left alone after.
   std::array<Bar, 6> bars;
   std::shared_ptr<MsixTable> msix;
   uint16_t msix_control = 0;  // offset of Message Control
-  uint16_t flr_control = 0;   // offset of Device Control when it offers function-level reset
+  std::unique_ptr<MsiVector> msi;
+  uint16_t msi_capability = 0;  // its offset
+  uint16_t flr_control = 0;     // offset of Device Control when it offers function-level reset
   std::vector<Window> windows;
   std::function<ExitDone(uint16_t, unsigned)> hook;
   std::function<ExitDone()> reset_hook;

@@ -81,6 +81,15 @@ constexpr uint16_t kDeviceControlFlr = 1U << 15;
 constexpr uint16_t kLinkStatusActive = 1U << 13;
 constexpr uint16_t kSlotStatusPresent = 1U << 6;
 
+// Within the MSI capability, with a 64-bit address and without masking.
+constexpr uint16_t kMsiControl = 0x02;
+constexpr uint16_t kMsiAddress = 0x04;
+constexpr uint16_t kMsiAddressUpper = 0x08;
+constexpr uint16_t kMsiData = 0x0c;
+constexpr uint16_t kMsiBytes = 0x0e;
+constexpr uint16_t kMsiControlEnable = 0x0001;
+constexpr uint16_t kMsiControl64Bit = 0x0080;
+
 // Within the MSI-X capability.
 constexpr uint16_t kMsixControl = 0x02;
 constexpr uint16_t kMsixControlEnable = 0x8000;

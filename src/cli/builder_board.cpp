@@ -1,0 +1,52 @@
+// What a guest's panic and its watchdog do (-action, -watchdog-action).
+#include "cli/builder.h"
+
+namespace nandu {
+namespace {
+
+template <class Action>
+struct NamedAction {
+  std::string_view name;
+  Action action;
+};
+constexpr NamedAction<PanicAction> kPanicActions[] = {{"pause", PanicAction::kPause},
+                                                      {"shutdown", PanicAction::kShutdown},
+                                                      {"exit-failure", PanicAction::kExitFailure},
+                                                      {"none", PanicAction::kNone}};
+constexpr NamedAction<WatchdogAction> kWatchdogActions[] = {
+    {"reset", WatchdogAction::kReset},       {"shutdown", WatchdogAction::kShutdown},
+    {"poweroff", WatchdogAction::kPoweroff}, {"pause", WatchdogAction::kPause},
+    {"debug", WatchdogAction::kDebug},       {"none", WatchdogAction::kNone}};
+
+template <class Action, size_t kCount>
+Result<> TakeAction(std::string_view key, std::string_view text, const NamedAction<Action> (&known)[kCount],
+                    Action* out) {
+  std::string names;
+  for (const NamedAction<Action>& one : known) {
+    if (one.name == text) {
+      *out = one.action;
+      return {};
+    }
+    names += (names.empty() ? "" : ", ") + std::string(one.name);
+  }
+  return Fail(Errc::kInvalidArgument, "{}={}: known are {}", key, text, names);
+}
+
+}  // namespace
+
+Result<> Builder::PanicAct(std::string_view text) {
+  return text.empty() ? Result<>() : TakeAction("panic", text, kPanicActions, &config_.panic);
+}
+
+Result<> Builder::WatchdogAct(std::string_view text) {
+  if (text.empty()) {
+    return {};
+  }
+  if (text == "inject-nmi") {
+    return Fail(Errc::kUnsupported,
+                "a watchdog cannot inject NMIs yet; take reset, shutdown, poweroff, pause, debug or none");
+  }
+  return TakeAction("watchdog", text, kWatchdogActions, &config_.watchdog);
+}
+
+}  // namespace nandu
