@@ -94,8 +94,8 @@ TEST_F(KvmDebug, SingleStepIsOneInstruction) {
     GTEST_SKIP() << "QEMU 7.2's emulated SVM loads no guest's address registers: no breakpoint fires";
   }
   ASSERT_NO_FATAL_FAILURE(StopAtTheNop());
-  ASSERT_TRUE(
-      SetGuestDebug(vcpu(), {.software_breakpoints = false, .single_step = true, .hardware = {}}).has_value());
+  ASSERT_TRUE(SetGuestDebug(vcpu(), {.software_breakpoints = false, .single_step = true, .hardware = {}})
+                  .has_value());
   guest().Resume();
   ASSERT_TRUE(guest().debug_stop.Wait(2));
   ASSERT_TRUE(guest().Pause());
@@ -104,11 +104,15 @@ TEST_F(KvmDebug, SingleStepIsOneInstruction) {
 }
 
 TEST_F(KvmDebug, BreakpointInstructionOfItsOwnReachesTheGuest) {
+  if (!BreakpointsFire()) {
+    GTEST_SKIP()
+        << "QEMU 7.2's emulated SVM does not bring an int3 that is handed back to the guest to its handler";
+  }
   guest().debug_exit = [](const DebugExit&) { return false; };
   guest().Write(kHandler, GUEST_BYTES(breakpoint_handler));
   guest().SetVector(DebugExit::kBreakpoint, kHandler);
-  ASSERT_TRUE(
-      SetGuestDebug(vcpu(), {.software_breakpoints = true, .single_step = false, .hardware = {}}).has_value());
+  ASSERT_TRUE(SetGuestDebug(vcpu(), {.software_breakpoints = true, .single_step = false, .hardware = {}})
+                  .has_value());
   guest().BootLong(GUEST_BYTES(own_breakpoint));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!guest().ports->WaitFor(2, std::chrono::milliseconds(20))) {
