@@ -154,8 +154,8 @@ Result<> Machine::Impl::BuildBoard() {
       .find_bus = [this](std::string_view id) { return FindBus(id); },
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
       .balloon_changed = [this] { OnBalloonChanged(); },
-      .raise_gpe = [this](unsigned bit) { q35->lpc().RaiseGpe(bit); },
       .emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); },
+      .raise_gpe = [this](unsigned bit) { q35->lpc().RaiseGpe(bit); },
       .vcpus = config.smp.cpus,
       .panic_stops = config.panic != PanicAction::kNone};
   host = std::make_unique<MachineHost>(std::move(parts));
