@@ -200,6 +200,13 @@ TEST_F(KvmGuest, IoApicsLevelInterruptsAtEachEndUntilItsLastSourceIsLow) {
 // An eventfd on a pin interrupts as the pin's entry says, and no more once it is masked.
 TEST_F(KvmGuest, IrqFdOfAnIoApicPinFollowsItsEntry) {
   SplitGuest guest;
+  const std::unique_ptr<IrqLine> level = guest.irqchip->ClaimGsi(20);
+  guest.vm.ports->on_write = [&](const IoAccess& access) {  // set once: vCPUs look at it from now on
+    if (access.offset == 2) {
+      level->Set(false);
+    }
+    return ExitDone::Done();
+  };
   BootWithIoApic(guest);
   ASSERT_TRUE(guest.vm.ports->WaitFor(1));
   const UniqueFd fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -211,12 +218,7 @@ TEST_F(KvmGuest, IrqFdOfAnIoApicPinFollowsItsEntry) {
   guest.IoApicEntry(4);
   static_cast<void>(guest.vm.memory_space.Write(0xfec00010, 4, 0x10040));
   ASSERT_EQ(write(fd.get(), &one, sizeof(one)), 8);
-  const std::unique_ptr<IrqLine> line = guest.irqchip->ClaimGsi(20);
-  guest.vm.ports->on_write = [&](const IoAccess&) {
-    line->Set(false);
-    return ExitDone::Done();
-  };
-  line->Set(true);
+  level->Set(true);
   ASSERT_TRUE(guest.vm.ports->WaitFor(3));
   EXPECT_EQ(guest.vm.ports->accesses().back(), kLevelInterrupt);
 }
