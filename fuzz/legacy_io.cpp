@@ -127,7 +127,8 @@ void TouchControllers(Board& board, const uint8_t* bytes) {
   const unsigned line = bytes[1] & 31;
   const bool high = (bytes[1] & 32) != 0;
   constexpr std::array<uint64_t, 4> kIoApic = {0xfec00000, 0xfec00010, 0xfec00040, 0xfec00080};
-  const uint32_t value = bytes[2] | bytes[3] << 8 | bytes[4] << 16 | uint32_t{bytes[5]} << 24;
+  const uint32_t value =
+      bytes[2] | uint32_t{bytes[3]} << 8 | uint32_t{bytes[4]} << 16 | uint32_t{bytes[5]} << 24;
   switch (bytes[1] >> 6) {
     case 0:
       board.pic->SetLine(line, high);

@@ -28,8 +28,10 @@ void PciFunction::Impl::ProgramMsi() {
   if (!MsiEnabled()) {
     return;
   }
-  const auto field = [this](uint16_t offset, unsigned size) {
-    return config.Read(static_cast<uint16_t>(msi_capability + offset), size);
+  // The analysis does not look from a lambda to its caller's lock.
+  const ConfigSpace& registers NANDU_TA(no_thread_safety_analysis) = config;
+  const auto field = [this, &registers](uint16_t offset, unsigned size) {
+    return registers.Read(static_cast<uint16_t>(msi_capability + offset), size);
   };
   const MsiMessage message{uint64_t{field(pci::kMsiAddressUpper, 4)} << 32 | field(pci::kMsiAddress, 4),
                            field(pci::kMsiData, 2)};

@@ -28,7 +28,7 @@ struct SmbusBoard {
   // One command by polling: the status it ends with.
   uint8_t Run(uint8_t address, bool read, uint8_t command, Protocol protocol, unsigned control = 0) {
     Set(0, 0xff);
-    Set(4, address << 1 | (read ? 1 : 0));
+    Set(4, static_cast<unsigned>(address) << 1 | (read ? 1U : 0U));
     Set(3, command);
     Set(2, 0x40 | protocol << 2 | control);
     if ((control & 1) == 0) {

@@ -140,8 +140,8 @@ TEST_F(IoApicTest, ReadOnlyBitsStay) {
 }
 
 TEST_F(IoApicTest, EntryBecomesTheMessageOfTheSameMeaning) {
-  b_.Program(5, 0x131, 0x81 << 24);  // lowest priority
-  b_.Program(6, 0x831, 0x0f << 24);  // logical
+  b_.Program(5, 0x131, 0x81U << 24);  // lowest priority
+  b_.Program(6, 0x831, 0x0fU << 24);  // logical
   b_.Program(7, 0x31, 0x01020000);   // KVM's extended destination, 0x101
   b_.Program(8, 0x400);              // NMI
   for (const unsigned pin : {5U, 6U, 7U, 8U}) {

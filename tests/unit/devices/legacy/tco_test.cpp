@@ -46,7 +46,7 @@ struct TcoBoard {
 
 TEST(Tco, RegistersAfterPowerOn) {
   TcoBoard board;
-  for (const unsigned offset : {0x0, 0x2, 0x4, 0x6, 0x8, 0xc, 0xe, 0x14}) {
+  for (const unsigned offset : {0x0U, 0x2U, 0x4U, 0x6U, 0x8U, 0xcU, 0xeU, 0x14U}) {
     EXPECT_EQ(board.Get(static_cast<uint16_t>(offset)), 0) << offset;
   }
   EXPECT_EQ(board.Get(kControl2), 8);

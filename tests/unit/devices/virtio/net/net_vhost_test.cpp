@@ -12,7 +12,7 @@ namespace nandu {
 namespace {
 
 struct NetVhostTest : testing::Test {
-  NetSetup Setup() const {
+  NetSetup WithKernel() const {
     NetSetup setup;
     setup.kernel = {kernel};
     return setup;
@@ -25,7 +25,7 @@ struct NetVhostTest : testing::Test {
 };
 
 TEST_F(NetVhostTest, KernelGetsMemoryRingsAndDoorbells) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
 
   ASSERT_EQ(kernel->rings.size(), 2U);
@@ -48,7 +48,7 @@ TEST_F(NetVhostTest, KernelGetsMemoryRingsAndDoorbells) {
 }
 
 TEST_F(NetVhostTest, RingThatComesBackGoesOnWhereTheKernelStood) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
   const SentChain first = SendFrame(nic);
   EXPECT_EQ(kernel->Serve(1), 1U);
@@ -65,7 +65,7 @@ TEST_F(NetVhostTest, RingThatComesBackGoesOnWhereTheKernelStood) {
 }
 
 TEST_F(NetVhostTest, WithoutAnIrqfdTheLoopInterrupts) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
   const size_t before = nic.guest->interrupts(2);
   SendFrame(nic);
@@ -75,7 +75,7 @@ TEST_F(NetVhostTest, WithoutAnIrqfdTheLoopInterrupts) {
 }
 
 TEST_F(NetVhostTest, InterruptOfTheLastMomentIsNotLost) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
   const size_t before = nic.guest->interrupts(2);
   SendFrame(nic);
@@ -87,7 +87,7 @@ TEST_F(NetVhostTest, InterruptOfTheLastMomentIsNotLost) {
 
 // The irqfd takes interrupts past us while the vector may be delivered, and only then.
 TEST_F(NetVhostTest, IrqfdIsUsedWhileTheVectorIsUnmasked) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.guest->board().msi.SetFd(2, 1234);
   nic.Start();
   EXPECT_EQ(kernel->rings.at(1).call_fd, 1234);
@@ -119,7 +119,7 @@ TEST_F(NetVhostTest, IrqfdIsUsedWhileTheVectorIsUnmasked) {
 }
 
 TEST_F(NetVhostTest, MemoryThatChangesReachesTheKernel) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
   const unsigned tables = kernel->memory_tables;
   std::vector<RamRange> ranges = nic.guest->guest().memory()->ranges();
@@ -133,7 +133,7 @@ TEST_F(NetVhostTest, MemoryThatChangesReachesTheKernel) {
 
 TEST_F(NetVhostTest, WhatTheKernelRefusesIsServedHere) {
   kernel->refuse = "VHOST_NET_SET_BACKEND of vhost-net: Bad address";
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
   EXPECT_TRUE(kernel->rings.empty());
   EXPECT_EQ(nic.counters().kernel_refusals.value(), 1U) << "it is asked once";
@@ -147,7 +147,7 @@ TEST_F(NetVhostTest, WhatTheKernelRefusesIsServedHere) {
 }
 
 TEST_F(NetVhostTest, LinkThatIsDownTakesTheRingsBack) {
-  NetGuest nic(Setup());
+  NetGuest nic(WithKernel());
   nic.Start();
   nic.device->SetLink(false);
   nic.loop.RunUntilIdle();
@@ -164,7 +164,7 @@ TEST_F(NetVhostTest, LinkThatIsDownTakesTheRingsBack) {
 
 TEST_F(NetVhostTest, SecondPairGoesToTheKernelWhenTheDriverUsesIt) {
   const auto second = std::make_shared<FakeVhostPair>();
-  NetSetup setup = Setup();
+  NetSetup setup = WithKernel();
   setup.backend.pairs = 2;
   setup.options.mq = true;
   setup.kernel.push_back(second);
