@@ -394,13 +394,16 @@ void Lifecycle::Panic() {
   if (runs_on) {
     return;
   }
-  Stop(RunState::kGuestPanicked, [this, stays](Result<>) {
-    if (!stays) {
-      Enqueue([this] {
-        ShutdownMachine("guest-panic", true, policy_.panic == PanicAction::kExitFailure ? 1 : 0);
-      });
-    }
-  });
+  if (stays) {
+    Stop(RunState::kGuestPanicked, [](Result<> stopped) {
+      if (!stopped) {
+        Log(LogLevel::kError, "panic: {}", stopped.error().message);
+      }
+    });
+    return;
+  }
+  Enqueue(
+      [this] { ShutdownMachine("guest-panic", true, policy_.panic == PanicAction::kExitFailure ? 1 : 0); });
 }
 
 void Lifecycle::GuestCrashLoaded() {

@@ -37,6 +37,7 @@ DIFFERENT_REGISTERS = {
 }
 # Where the addresses of a function (its BARs and ROM) or a bridge (and its windows) are: whoever sets them up chooses them.
 ADDRESSES = {0: ((0x10, 0x27), (0x30, 0x33)), 1: ((0x10, 0x17), (0x1C, 0x1D), (0x20, 0x33))}
+FIRST_BAR = 0xC000  # of those in ports
 # What a guest's kernel chooses for itself: the message of an MSI.
 MESSAGES = {"00:1f.2": ((0x84, 0x8D),)}
 # Of the FADT: its checksum, and where FACS and DSDT are.
@@ -144,11 +145,11 @@ def _masked(table, ranges):
 
 
 def _names(report, keyed):
-    """{name: ranges} of /proc/ioports, without PCI functions and what is behind bridges."""
+    """{name: ranges} of /proc/ioports, without PCI functions and what is behind bridges; where BARs are, whoever sets them up chooses."""
     found = {}
     for span, name in re.findall(r"^ *(\S+) : (.*)$", report.text(keyed), re.M):
         if not re.match(r"0000:|PCI Bus 0000:(?!00)", name):
-            found.setdefault(name, []).append(span)
+            found.setdefault(name, []).append(span if int(span[:4], 16) < FIRST_BAR else "a BAR")
     return found
 
 

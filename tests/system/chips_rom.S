@@ -3,22 +3,14 @@
 #   BACKDOOR  asks VMware's backdoor the questions below and writes a line of hexadecimal registers for each to debugcon (port 0xe9): the
 #             command, then EAX EBX ECX EDX ESI EDI as they come back. Ends itself by isa-debug-exit with ENDED.
 #   PANIC     writes ARGUMENT to pvpanic's port and waits.
-#   WATCHDOG  lets the TCO watchdog reset the machine (GCS), starts it at its shortest period, and waits. Where the machine was reset by it, it ends
-#             itself by isa-debug-exit with BITTEN.
     .code16
     .text
 
     .set MODE, 0xff00             # offsets in the ROM
     .set ARGUMENT, 0xff01
     .set PANIC, 1
-    .set WATCHDOG, 2
     .set ENDED, 0x10              # exit status 33
-    .set BITTEN, 0x20             # exit status 65
     .set MAGIC, 0x564d5868
-    .set PMBASE, 0x600
-    .set TCO, PMBASE + 0x60
-    .set RCBA, 0xfed1c000
-    .set GCS, RCBA + 0x3410
 
 start:
     cli
@@ -31,8 +23,6 @@ start:
     mov MODE, %al
     cmp $PANIC, %al
     je panic
-    cmp $WATCHDOG, %al
-    je watchdog
 
 backdoor:
     mov $questions, %si
@@ -68,7 +58,6 @@ backdoor:
     pop %si
     jmp 1b
 2:  mov $ENDED, %al
-end:
     mov $0xf4, %dx
     out %al, %dx
 wait:
@@ -96,49 +85,6 @@ panic:
     mov $0x505, %dx
     out %al, %dx
     jmp wait
-
-    .macro configure register, value   # of the LPC bridge
-    mov $0x8000f800 | \register, %eax
-    mov $0xcf8, %dx
-    out %eax, %dx
-    mov $\value, %eax
-    mov $0xcfc, %dx
-    out %eax, %dx
-    .endm
-
-watchdog:
-    configure 0x40, PMBASE | 1
-    configure 0x44, 0x80          # ACPI_EN
-    configure 0xf0, RCBA | 1
-    mov $TCO + 6, %dx             # TCO2_STS
-    in %dx, %ax
-    mov $BITTEN, %bl
-    test $4, %al                  # BOOT_STS
-    mov %bl, %al
-    jnz end
-    lgdtl descriptors             # a data segment of 4 GiB, kept when protected mode is left again
-    mov %cr0, %eax
-    or $1, %al
-    mov %eax, %cr0
-    mov $8, %bx
-    mov %bx, %es
-    and $~1, %al
-    mov %eax, %cr0
-    mov $GCS, %edi
-    addr32 movl $0, %es:(%edi)
-    mov $TCO + 0x12, %dx          # TCO_TMR: two ticks of 0.6 s
-    mov $2, %ax
-    out %ax, %dx
-    mov $TCO, %dx                 # TCO_RLD
-    out %ax, %dx
-    jmp wait
-
-    .balign 8
-table:
-    .quad 0, 0x00cf92000000ffff
-descriptors:
-    .word 15
-    .long 0xf0000 + table
 
     .macro ask command, argument=0, magic=MAGIC
     .long \command, \argument, \magic

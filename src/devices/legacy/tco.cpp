@@ -67,8 +67,12 @@ void Tco::OnTimer() {
   bool second = false;
   {
     const MutexLock lock(mutex_);
-    // A callback that was on its way when the guest reloaded or stopped it.
-    if (state_.deadline_ns < 0 || clock_.VmNs() < state_.deadline_ns) {
+    if (state_.deadline_ns < 0) {
+      return;
+    }
+    // A callback that was on its way when the guest reloaded it.
+    if (clock_.VmNs() < state_.deadline_ns) {
+      timer_->Arm(state_.deadline_ns);
       return;
     }
     counters_.expirations.Add();

@@ -28,13 +28,10 @@ void PciFunction::Impl::ProgramMsi() {
   if (!MsiEnabled()) {
     return;
   }
-  // The analysis does not look from a lambda to its caller's lock.
-  const ConfigSpace& registers NANDU_TA(no_thread_safety_analysis) = config;
-  const auto field = [this, &registers](uint16_t offset, unsigned size) {
-    return registers.Read(static_cast<uint16_t>(msi_capability + offset), size);
-  };
-  const MsiMessage message{uint64_t{field(pci::kMsiAddressUpper, 4)} << 32 | field(pci::kMsiAddress, 4),
-                           field(pci::kMsiData, 2)};
+  const auto at = [this](unsigned offset) { return static_cast<uint16_t>(msi_capability + offset); };
+  const uint64_t high = config.Read(at(pci::kMsiAddressUpper), 4);
+  const MsiMessage message{high << 32 | config.Read(at(pci::kMsiAddress), 4),
+                           config.Read(at(pci::kMsiData), 2)};
   if (msi_programmed != message) {
     msi->SetMessage(message);
     msi_programmed = message;
