@@ -49,6 +49,8 @@ class StubDevice final : public Device {
 class LifecycleTest : public testing::Test {
  protected:
   void Make(const Lifecycle::Policy& policy = {}) {
+    lifecycle_.reset();  // of a VM before, and its clock, which has a timer of its loop's
+    clock_.reset();
     loop_ = ControlLoop::Create().value();
     clock_ = VmClock::Create(*loop_);
     LifecycleParts parts;

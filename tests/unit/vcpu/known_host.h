@@ -46,6 +46,8 @@ inline HostCpu GenerousHost() {
           {info.function, info.index, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, ~0U, ~0U, ~0U, ~0U, {}});
     }
   }
+  // And all of extended state.
+  host.supported.push_back({0xd, 0, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, ~0U, 0, 0, ~0U, {}});
   host.feature_msrs = {{msr::kMicrocodeRevision, 0x100000000}};
   return host;
 }
