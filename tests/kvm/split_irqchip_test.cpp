@@ -221,6 +221,7 @@ TEST_F(KvmGuest, IrqFdOfAnIoApicPinFollowsItsEntry) {
   level->Set(true);
   ASSERT_TRUE(guest.vm.ports->WaitFor(3));
   EXPECT_EQ(guest.vm.ports->accesses().back(), kLevelInterrupt);
+  ASSERT_TRUE(guest.vm.Pause());  // a handler may still use the line
 }
 
 // A guest is saved inside the handler of a level interrupt, and goes on elsewhere.
@@ -259,6 +260,7 @@ TEST_F(KvmGuest, LevelInServiceAndItsControllersSurviveSaveAndLoad) {
   other.vm.Resume();
   // The handler ends the interrupt, and the line is still high.
   ASSERT_TRUE(other.vm.ports->WaitFor(1));
+  ASSERT_TRUE(other.vm.Pause());  // its handler has lowered the line, and uses it no more
   EXPECT_EQ(other.vm.ports->accesses(), (Accesses{kLevelInterrupt}));
 }
 
