@@ -91,8 +91,16 @@ def properties_are_qemus(nandu):
 
 
 def a_richer_host_is_what_qemu_makes_of_it(nandu):
-    rich = Host(RICH_LEAVES, RICH_REGISTERS)
-    compare_all(nandu, [(cpu, "1", rich) for cpu in ON_RICH_HOST])
+    leaves, registers, chosen = dict(RICH_LEAVES), dict(RICH_REGISTERS), ON_RICH_HOST
+    if NESTED:
+        # Each takes many seconds on an emulated processor: a few stand for all. It has no XSAVE, of which QEMU asks the processor itself.
+        chosen = ON_RICH_HOST[::6]
+        signature, ebx, ecx, edx = leaves[1, 0]
+        leaves[1, 0] = (signature, ebx, ecx & ~(1 << 26), edx)
+        leaves = {at: leaf for at, leaf in leaves.items() if at[0] != 0xD}
+        registers[0x48B] &= ~(1 << 52)  # nor VMX's control of XSAVES
+    rich = Host(leaves, registers)
+    compare_all(nandu, [(cpu, "1", rich) for cpu in chosen])
 
 
 def help_is_qemus(nandu):
