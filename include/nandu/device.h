@@ -91,12 +91,15 @@ class DeviceHost {
   virtual Result<std::shared_ptr<NetBackend>> ClaimNetBackend(std::string_view id, std::string_view user) = 0;
   virtual Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) = 0;
   virtual std::string DefaultMac() = 0;                                     // 52:54:00:12:34:56 and up, as QEMU counts
-  virtual void GuestPanicked(std::string_view why) = 0;                     // any thread
+  virtual void GuestPanicked(std::string_view why) = 0;                     // any thread: its kernel cannot go on
   virtual void RequestReset(std::string_view cause) = 0;                    // any thread: "guest-reset"
   virtual void RequestShutdown(std::string_view cause) = 0;                 // any thread: "guest-shutdown"
   virtual void RequestExit(int status) = 0;                                 // any thread: isa-debug-exit
 
   // Served by a machine; what a host without them answers stands here.
+  virtual void GuestCrashLoaded() {}  // its kernel panicked and runs its crash kernel now; any thread
+  virtual void WatchdogExpired() {}   // the action chosen for it follows; any thread
+  virtual void RaiseGpe(unsigned /*bit*/) {}  // an ACPI general purpose event; any thread
   virtual unsigned vcpu_count() const { return 1; }
   // A request failed under a stop policy and waits in its device: the VM stops with run state io-error and the request is tried again on
   // cont. False: this host cannot stop, the error goes to the guest. Any thread.

@@ -2,8 +2,7 @@
 // registers, 128 ports at PMBASE. ACPI 6.5, section 4.8; Intel ICH9 datasheet (316972), section 13.8. Any
 // vCPU thread.
 //
-// SMIs are never raised: nandu plays the firmware itself. The watchdog (TCO) is strapped to do nothing, as on
-// QEMU's q35 by default.
+// SMIs are never raised: nandu plays the firmware itself. The watchdog's registers among them are Tco's.
 #pragma once
 
 #include <cstdint>

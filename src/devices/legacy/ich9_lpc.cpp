@@ -9,7 +9,7 @@ namespace nandu {
 BOOST_DESCRIBE_STRUCT(AcpiPmState, (),
                       (pm1_status, pm1_enable, pm1_control, overflow_ticks, gpe0_status, gpe0_enable,
                        smi_enable, smi_status))
-BOOST_DESCRIBE_STRUCT(Ich9LpcState, (), (pm, smi_command, smi_status, reset_control))
+BOOST_DESCRIBE_STRUCT(Ich9LpcState, (), (pm, smi_command, smi_status, reset_control, no_reboot))
 
 namespace {
 
@@ -57,19 +57,21 @@ IrqRouter::IsaLines ClaimIsaLines(DeviceHost& host) {
 
 }  // namespace
 
-Result<std::unique_ptr<Ich9Lpc>> Ich9Lpc::Create(DeviceHost& host, PciBus& root, Gsis gsis) {
-  std::unique_ptr<Ich9Lpc> device(new Ich9Lpc(host, std::move(gsis)));
+Result<std::unique_ptr<Ich9Lpc>> Ich9Lpc::Create(DeviceHost& host, PciBus& root, Gsis gsis, NoReboot strap) {
+  std::unique_ptr<Ich9Lpc> device(new Ich9Lpc(host, std::move(gsis), strap));
   TRY(device->MapAll(root));
   return device;
 }
 
-Ich9Lpc::Ich9Lpc(DeviceHost& host, Gsis gsis)
+Ich9Lpc::Ich9Lpc(DeviceHost& host, Gsis gsis, NoReboot strap)
     : LegacyDevice("#lpc", "ICH9-LPC", "/machine/pcie.0/1f.0"),
       host_(host),
+      strap_(strap),
       router_(ClaimIsaLines(host), std::move(gsis)),
       sci_(router_),
       pm_(std::make_shared<AcpiPm>(sci_, host.clock(), [&host] { host.RequestShutdown("guest-shutdown"); })),
       rcrb_(std::make_shared<Rcrb>()),
+      tco_(std::make_shared<Tco>(host.clock(), [this] { return OnWatchdog(); })),
       function_("lpc",
                 PciIdentity{.vendor_id = 0x8086,
                             .device_id = 0x2918,
@@ -122,6 +124,7 @@ Result<> Ich9Lpc::MapAll(PciBus& root) {
         TRY(io.Map(ResetControl::kBase, Region::Io(reset_control_, ResetControl::kPorts), kOverRam));
     smi_mapping_ = TRY(io.Map(kSmiPort, Region::Io(std::move(smi_ports), 2)));
     pm_mapping_ = TRY(io.Map(0, Region::Io(pm_, AcpiPm::kPorts), 0, false));
+    tco_mapping_ = TRY(io.Map(Tco::kOffset, Region::Io(tco_, Tco::kPorts), kOverRam, false));
   }
   rcrb_mapping_ = TRY(host_.memory_space().Map(0, Region::Io(rcrb_, Rcrb::kBytes), kOverRam, false));
   TRY(root.Attach(function_, kDevfn));
@@ -146,6 +149,8 @@ void Ich9Lpc::FollowConfig() {
     pm_base_ = pm_base;
     pm_mapping_.Move(pm_base & kPmBaseMask);
     pm_mapping_.SetEnabled((pm_base & 1) != 0);
+    tco_mapping_.Move((pm_base & kPmBaseMask) + Tco::kOffset);
+    tco_mapping_.SetEnabled((pm_base & 1) != 0);
   }
   const uint32_t rcba = function_.ReadConfig(kRcba, 4);
   if (rcba != rcba_) {
@@ -163,6 +168,14 @@ void Ich9Lpc::SetUpAsFirmware() {
   static_cast<void>(function_.WriteConfig(kPirqAtoD, 4, kFirmwarePirqs));
   static_cast<void>(function_.WriteConfig(kPirqEtoH, 4, kFirmwarePirqs));
   static_cast<void>(function_.WriteConfig(kRcba, 4, kFirmwareRcba | kRcbaEnable));
+}
+
+bool Ich9Lpc::OnWatchdog() {
+  if (strap_ == NoReboot::kOn || rcrb_->no_reboot()) {
+    return false;
+  }
+  host_.WatchdogExpired();
+  return true;
 }
 
 uint8_t Ich9Lpc::ReadSmiPort(unsigned offset) {
@@ -189,6 +202,8 @@ void Ich9Lpc::Reset() {
     smi_status_ = 0;
   }
   reset_control_->set_value(0);
+  rcrb_->set_no_reboot(true);
+  tco_->Reset();
   pm_->Reset();
   function_.Reset();
   ShowPorts();
@@ -215,6 +230,7 @@ void Ich9Lpc::Save(const StateWriter& writer) const {
   Ich9LpcState state;
   state.pm = pm_->Save();
   state.reset_control = reset_control_->value();
+  state.no_reboot = rcrb_->no_reboot();
   {
     const MutexLock lock(mutex_);
     state.smi_command = smi_command_;
@@ -222,13 +238,17 @@ void Ich9Lpc::Save(const StateWriter& writer) const {
   }
   function_.Save(writer);
   writer.Child("lpc").Put(state);
+  writer.Child("tco").Put(tco_->Save());
 }
 
 Result<> Ich9Lpc::Load(const StateReader& reader) {
   const Ich9LpcState state = TRY(reader.Child("lpc").Get<Ich9LpcState>());
+  const TcoState tco = TRY(reader.Child("tco").Get<TcoState>());
   TRY(function_.Load(reader));
   pm_->Load(state.pm);
   reset_control_->set_value(state.reset_control);
+  rcrb_->set_no_reboot(state.no_reboot);
+  tco_->Load(tco);
   {
     const MutexLock lock(mutex_);
     smi_command_ = state.smi_command;

@@ -58,6 +58,9 @@ class FakeHost final : public DeviceHost {
   }
   std::string DefaultMac() override { return "52:54:00:12:34:56"; }
   void GuestPanicked(std::string_view why) override { Note("panic", why); }
+  void GuestCrashLoaded() override { Note("crash", "loaded"); }
+  void WatchdogExpired() override { Note("watchdog", "expired"); }
+  void RaiseGpe(unsigned bit) override { Note("gpe", std::to_string(bit)); }
   void RequestReset(std::string_view cause) override { Note("reset", cause); }
   void RequestShutdown(std::string_view cause) override { Note("shutdown", cause); }
   void RequestExit(int status) override { Note("exit", std::to_string(status)); }
