@@ -11,7 +11,6 @@ namespace nandu {
 namespace {
 
 constexpr char kOemId[] = "BOCHS ";
-constexpr char kOemTableId[] = "BXPC    ";
 constexpr char kCreatorId[] = "BXPC";
 constexpr size_t kHeaderBytes = 36;
 constexpr size_t kChecksumOffset = 9;
@@ -22,6 +21,7 @@ constexpr uint64_t kHighWindowBytes = 32 * kGiB;  // QEMU's default pci-hole64-s
 constexpr uint64_t kLowWindowEnd = 0xfebfffff;    // below the IOAPIC
 constexpr uint16_t kLevelActiveHigh = 0x000d;     // MPS INTI flags, table 5.25
 constexpr uint8_t kPciInterrupts[] = {5, 9, 10, 11};
+constexpr uint64_t kGenerationIdPageBytes = 4096;
 
 // 5.2.3.2, generic address structure.
 void GenericAddress(ByteWriter& to, uint8_t space, uint8_t bits, uint64_t address) {
@@ -52,11 +52,11 @@ void SetDefaultPciWindows(AcpiInput* input) {
   input->pci_memory64 = {high, high + kHighWindowBytes - 1};
 }
 
-std::vector<uint8_t> MakeAcpiTable(const char* signature, uint8_t revision,
-                                   const std::vector<uint8_t>& body) {
+std::vector<uint8_t> MakeAcpiTable(const char* signature, uint8_t revision, const std::vector<uint8_t>& body,
+                                   std::string_view table_id) {
   ByteWriter table;
   table.Text(signature, 4).U32(kHeaderBytes + body.size()).U8(revision).U8(0);
-  table.Text(kOemId, 6).Text(kOemTableId, 8).U32(1).Text(kCreatorId, 4).U32(1).Bytes(body);
+  table.Text(kOemId, 6).Text(table_id.data(), 8).U32(1).Text(kCreatorId, 4).U32(1).Bytes(body);
   std::vector<uint8_t> bytes = std::move(table.bytes());
   bytes[kChecksumOffset] = ChecksumOf(bytes.data(), bytes.size());
   return bytes;
@@ -155,6 +155,10 @@ Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
   // known.
   const std::vector<uint8_t> dsdt = BuildDsdt(input);
   std::vector<std::vector<uint8_t>> listed = {BuildFadt(input, 0, 0), BuildMadt(input)};
+  const size_t generation_id_at = listed.size();
+  if (input.generation_id) {
+    listed.push_back(BuildGenerationIdSsdt(0));
+  }
   if (input.hpet) {
     listed.push_back(BuildHpetTable());
   }
@@ -178,7 +182,8 @@ Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
   total += rsdt_bytes + xsdt_bytes;
 
   AcpiTables tables;
-  tables.reserved_bytes_ = std::max(layout::kAcpiMinimumBytes, AlignUp(total, 4096));
+  const uint64_t page_bytes = input.generation_id ? kGenerationIdPageBytes : 0;
+  tables.reserved_bytes_ = std::max(layout::kAcpiMinimumBytes, AlignUp(total, 4096)) + page_bytes;
   if (input.memory.low_ram_bytes < layout::kOneMiB + tables.reserved_bytes_) {
     return Fail(
         Errc::kNoMemory,
@@ -196,6 +201,11 @@ Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
   const uint64_t facs_at = place(facs.bytes());
   const uint64_t dsdt_at = place(dsdt);
   listed[0] = BuildFadt(input, facs_at, dsdt_at);
+  if (input.generation_id) {
+    tables.generation_id_ = *input.generation_id;
+    tables.generation_id_page_ = tables.base_ + tables.reserved_bytes_ - page_bytes;
+    listed[generation_id_at] = BuildGenerationIdSsdt(tables.generation_id_page_);
+  }
   ByteWriter rsdt;
   ByteWriter xsdt;
   for (const auto& table : listed) {
@@ -220,6 +230,14 @@ Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
 }
 
 Result<> AcpiTables::Write(const GuestMemory& memory) const {
+  if (generation_id_page_ != 0) {
+    std::array<uint8_t, kGenerationIdPageBytes> page = {};
+    std::ranges::copy(generation_id_, page.begin() + acpi::kGenerationIdOffset);
+    if (!memory.Write(Gpa{generation_id_page_}, page.data(), page.size())) {
+      return Fail(Errc::kNoMemory, "the guest has no RAM at {:#x} for its generation ID",
+                  generation_id_page_);
+    }
+  }
   if (!memory.Write(Gpa{base_}, bytes_.data(), bytes_.size()) ||
       !memory.Write(Gpa{layout::kRsdp}, rsdp_.data(), rsdp_.size())) {
     return Fail(Errc::kNoMemory, "the guest has no RAM at {:#x} and {:#x} for its ACPI tables", base_,

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include <nandu/acpi_contributor.h>
@@ -44,6 +46,8 @@ struct AcpiInput {
   bool s3 = false;              // \_S3: suspend to RAM
   bool s4 = true;               // \_S4: suspend to disk, which ends the VM like \_S5
   bool native_hotplug = false;  // _OSC grants PCIe native hotplug
+  // The VM generation ID as a guest reads it; none: there is no such device.
+  std::optional<std::array<uint8_t, 16>> generation_id;
 };
 
 void SetDefaultPciWindows(AcpiInput* input);
@@ -65,11 +69,14 @@ inline constexpr unsigned kSci = 9;
 inline constexpr uint32_t kIoApicBase = 0xfec00000;
 inline constexpr uint32_t kLocalApicBase = 0xfee00000;
 inline constexpr uint32_t kHpetBase = 0xfed00000;
-inline constexpr uint32_t kFirstX2ApicId = 255;  // 5.2.12.12: ids that do not fit a local APIC entry
+inline constexpr unsigned kGenerationIdGpe = 5;
+inline constexpr uint64_t kGenerationIdOffset = 40;  // in its page: where QEMU's firmware finds it
+inline constexpr uint32_t kFirstX2ApicId = 255;      // 5.2.12.12: ids that do not fit a local APIC entry
 }  // namespace acpi
 
 // One table: a header with QEMU's OEM ids, the body, and a checksum.
-std::vector<uint8_t> MakeAcpiTable(const char* signature, uint8_t revision, const std::vector<uint8_t>& body);
+std::vector<uint8_t> MakeAcpiTable(const char* signature, uint8_t revision, const std::vector<uint8_t>& body,
+                                   std::string_view table_id = "BXPC    ");
 
 std::vector<uint8_t> BuildDsdt(const AcpiInput& input);
 std::vector<uint8_t> BuildMadt(const AcpiInput& input);
@@ -78,6 +85,7 @@ std::vector<uint8_t> BuildSlit(const NumaInput& numa);
 std::vector<uint8_t> BuildMcfg(const AcpiInput& input);
 std::vector<uint8_t> BuildHpetTable();
 std::vector<uint8_t> BuildWaet();
+std::vector<uint8_t> BuildGenerationIdSsdt(uint64_t page);
 std::vector<uint8_t> BuildFadt(const AcpiInput& input, uint64_t facs, uint64_t dsdt);
 
 class AcpiTables {
@@ -88,6 +96,8 @@ class AcpiTables {
   uint64_t base() const { return base_; }                      // of the tables, at the end of low RAM
   uint64_t reserved_bytes() const { return reserved_bytes_; }  // from base() to the end of low RAM
   const std::vector<uint8_t>& bytes() const { return bytes_; }
+  // Of the page with the VM generation ID, the last of the reserved ones; 0: there is none.
+  uint64_t generation_id_page() const { return generation_id_page_; }
   const std::vector<uint8_t>& rsdp() const { return rsdp_; }  // for layout::kRsdp
 
   Result<> Write(const GuestMemory& memory) const;
@@ -95,6 +105,8 @@ class AcpiTables {
  private:
   uint64_t base_ = 0;
   uint64_t reserved_bytes_ = 0;
+  uint64_t generation_id_page_ = 0;
+  std::array<uint8_t, 16> generation_id_ = {};
   std::vector<uint8_t> bytes_;
   std::vector<uint8_t> rsdp_;
 };

@@ -30,9 +30,12 @@ enum Op : uint8_t {
   kLocal0Op = 0x60,
   kArg0Op = 0x68,
   kStoreOp = 0x70,
-  kAndOp = 0x7b,
+  kAddOp = 0x72,
   kShiftRightOp = 0x7a,
+  kAndOp = 0x7b,
   kOrOp = 0x7d,
+  kNotifyOp = 0x86,
+  kIndexOp = 0x88,
   kCreateDwordFieldOp = 0x8a,
   kLorOp = 0x91,
   kLnotOp = 0x92,
@@ -233,6 +236,16 @@ Code Package(const std::vector<Code>& elements) {
   return Packaged({kPackageOp}, body);
 }
 
+Code PackageOf(uint8_t elements) { return Packaged({kPackageOp}, {elements}); }
+
+Code Dword(uint32_t value) {
+  Bytes bytes = {kDwordPrefix};
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    bytes.push_back(static_cast<uint8_t>(value >> shift));
+  }
+  return Code::FromBytes(std::move(bytes));
+}
+
 Code Uuid(std::string_view text) {
   // 19.6.142 "ToUUID": the first three fields are little-endian in the buffer.
   constexpr std::array<uint8_t, 16> kDigits = {6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34};
@@ -329,6 +342,11 @@ Code Else(const Code& body) { return Packaged({kElseOp}, body.bytes()); }
 Code Store(const Code& value, const Code& to) { return Simple(kStoreOp, {value, to}); }
 Code And(const Code& a, const Code& b, const Code& to) { return WithTarget(kAndOp, a, b, to); }
 Code Or(const Code& a, const Code& b, const Code& to) { return WithTarget(kOrOp, a, b, to); }
+Code Add(const Code& a, const Code& b, const Code& to) { return WithTarget(kAddOp, a, b, to); }
+Code Index(const Code& of, const Code& at) { return WithTarget(kIndexOp, of, at, {}); }
+Code Notify(std::string_view device, uint8_t value) {
+  return Simple(kNotifyOp, {Path(device), Integer(value)});
+}
 Code ShiftRight(const Code& a, const Code& count, const Code& to) {
   return WithTarget(kShiftRightOp, a, count, to);
 }

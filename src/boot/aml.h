@@ -31,6 +31,8 @@ Code String(std::string_view text);
 Code EisaId(std::string_view id);  // "PNP0A08", as the compressed integer
 Code Buffer(const std::vector<uint8_t>& bytes);
 Code Package(const std::vector<Code>& elements);  // 255 at most
+Code PackageOf(uint8_t elements);                 // none of them set
+Code Dword(uint32_t value);                       // always four bytes long, so that it can be found again
 Code Uuid(std::string_view text);                 // ToUUID("33db4d5b-...")
 
 // ---- names and operands ----
@@ -63,6 +65,9 @@ Code Else(const Code& body);
 Code Store(const Code& value, const Code& to);
 Code And(const Code& a, const Code& b, const Code& to = {});  // no target: an expression
 Code Or(const Code& a, const Code& b, const Code& to = {});
+Code Add(const Code& a, const Code& b, const Code& to = {});
+Code Index(const Code& of, const Code& at);
+Code Notify(std::string_view device, uint8_t value);
 Code ShiftRight(const Code& a, const Code& count, const Code& to = {});
 Code Equal(const Code& a, const Code& b);
 Code Less(const Code& a, const Code& b);
