@@ -6,11 +6,15 @@
 #include <memory>
 #include <vector>
 
+#include "devices/legacy/dma_controller.h"
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/i8042.h"
+#include "devices/legacy/ich9_ahci.h"
 #include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/ich9_smbus.h"
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/serial_device.h"
+#include "devices/legacy/vmport.h"
 #include "devices/pci/pci_bus.h"
 #include "state/document.h"
 #include "state/state.h"
@@ -19,6 +23,24 @@
 namespace {
 
 using namespace nandu;
+
+constexpr uint16_t kAhciPorts = 0xc000;
+constexpr uint32_t kAhciRegisters = 0xfebf0000;
+
+// A vCPU whose registers hold what the access before left there.
+struct Backdoor final : VcpuRegisters {
+  bool Get(CallRegisters* out) override {
+    *out = now;
+    return true;
+  }
+  bool Set(const CallRegisters& registers) override {
+    now = registers;
+    return true;
+  }
+  uint64_t TscHz() override { return 0; }
+  bool HasX2Apic() override { return true; }
+  CallRegisters now;
+};
 
 struct Board {
   Board() {
@@ -40,8 +62,25 @@ struct Board {
     }
     lpc = Ich9Lpc::Create(host, *bus, std::move(gsis)).value();
     lpc->SetUpAsFirmware();
+    ahci = Ich9Ahci::Create(host, *bus).value();
+    smbus = Ich9Smbus::Create(*bus).value();
+    dma = IsaDma::Create(host).value();
+    vmport = Vmport::Create(host, {.registers = backdoor}).value();
+    SetUp();
   }
-  std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }
+  // What firmware does: places for BARs, decoding, bus mastering.
+  void SetUp() {
+    PciBus& root = *bus;
+    static_cast<void>(root.WriteConfig(0, 0xfa, 0x20, 4, kAhciPorts));
+    static_cast<void>(root.WriteConfig(0, 0xfa, 0x24, 4, kAhciRegisters));
+    static_cast<void>(root.WriteConfig(0, 0xfa, 0x04, 2, 7));
+    static_cast<void>(root.WriteConfig(0, 0xfb, 0x04, 2, 1));
+    smbus->SetUpAsFirmware();
+  }
+  std::vector<Device*> devices() {
+    return {hpet.get(), rtc.get(),   i8042.get(), serial.get(), lpc.get(),
+            ahci.get(), smbus.get(), dma.get(),   vmport.get()};
+  }
 
   FakeHost host;
   std::array<FakeIrqLine, 8> high;
@@ -52,25 +91,41 @@ struct Board {
   std::unique_ptr<I8042> i8042;
   std::unique_ptr<SerialDevice> serial;
   std::unique_ptr<Ich9Lpc> lpc;
+  std::unique_ptr<Ich9Ahci> ahci;
+  std::unique_ptr<Ich9Smbus> smbus;
+  std::unique_ptr<IsaDma> dma;
+  std::shared_ptr<Backdoor> backdoor = std::make_shared<Backdoor>();
+  std::unique_ptr<Vmport> vmport;
 };
 
 void TouchBoard(Board& board, const uint8_t* bytes) {
-  constexpr std::array<uint16_t, 8> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0x620, 0xcf8};
+  constexpr std::array<uint16_t, 16> kPorts = {0x60,  0x70,  0x92, 0xb2, 0x3f8, 0x600,      0x620,  0xcf8,
+                                               0x660, 0x700, 0x00, 0xc0, 0xd0,  kAhciPorts, 0x5658, 0x80};
   const unsigned size = 1u << (bytes[0] >> 3 & 3);
   const unsigned narrow = size > 4 ? 4 : size;
   const uint64_t value =
       (bytes[2] | uint64_t{bytes[3]} << 8 | uint64_t{bytes[4]} << 16 | uint64_t{bytes[5]} << 24) *
       (size == 8 ? 0x100000001 : 1);
-  const auto port = static_cast<uint16_t>(kPorts[bytes[1] >> 5] + (bytes[1] & 31));
-  const uint64_t hpet = 0xfed00000 + (uint64_t{bytes[1]} << 2);
+  // The three highest bits say which of several: ports, memory windows, functions.
+  const unsigned other = bytes[0] >> 5;
+  constexpr std::array<uint8_t, 4> kFunctions = {0xf8, 0xf8, 0xfa, 0xfb};
+  const auto port = static_cast<uint16_t>(kPorts[bytes[1] >> 5 | (other & 1) << 3] + (bytes[1] & 31));
+  const uint64_t memory =
+      ((other & 1) != 0 ? uint64_t{kAhciRegisters} : 0xfed00000) + (uint64_t{bytes[1]} << 2);
   switch (bytes[0] & 7) {
     case 0: static_cast<void>(board.host.io.Read(port, narrow)); break;
     case 1: static_cast<void>(board.host.io.Write(port, narrow, value)); break;
-    case 2: static_cast<void>(board.host.memory.Read(hpet, size)); break;
-    case 3: static_cast<void>(board.host.memory.Write(hpet, size, value)); break;
-    case 4: static_cast<void>(board.bus->WriteConfig(0, 0xf8, bytes[1], 1, bytes[2])); break;
-    case 5: board.host.fake_clock.Advance(static_cast<int64_t>(value & 0xfffff)); break;
-    case 6: board.terminal->Type("x"); break;
+    case 2: static_cast<void>(board.host.memory.Read(memory, size)); break;
+    case 3: static_cast<void>(board.host.memory.Write(memory, size, value)); break;
+    case 4: static_cast<void>(board.bus->WriteConfig(0, kFunctions[other & 3], bytes[1], 1, bytes[2])); break;
+    // Up to a millisecond, or to several ticks of the watchdog.
+    case 5:
+      board.host.fake_clock.Advance(static_cast<int64_t>(value & 0xfffff) * ((other & 1) != 0 ? 4096 : 1));
+      break;
+    case 6:
+      board.terminal->Type("x");
+      board.backdoor->now = {0x564d5868, value, bytes[1], 0, 0, 0};
+      break;
     default: board.host.loop.RunReady();
   }
 }

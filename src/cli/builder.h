@@ -36,6 +36,11 @@ class Builder {
   Result<> Overcommit(std::string_view text);
   Result<> Rtc(std::string_view text);
 
+  // builder_board.cpp
+  Result<> Global(std::string_view text);
+  Result<> WatchdogAct(std::string_view text);
+  Result<> PanicAct(std::string_view text);
+
   // builder_memory.cpp
   Result<> Object(std::string_view text);
   Result<> Numa(std::string_view text);

@@ -53,13 +53,15 @@ Result<> Builder::Machine(std::string_view text) {
   TRY(list.TakeOnly("acpi", {"on", "auto"}, "q35 guests without ACPI are not served yet"));
   TRY(list.TakeOnly("usb", {"off"}, "there is no USB yet"));
   TRY(list.TakeOnly("smm", {"off", "auto"}, "system management mode waits for firmware"));
-  TRY(list.TakeOnly("vmport", {"off", "auto"}, "the VMware backdoor is not there yet"));
+  if (const std::string vmport = list.Take("vmport", "auto"); vmport != "auto") {
+    config_.vmport = TRY(Prefix(SwitchFrom(vmport), "vmport"));
+  }
   TRY(list.TakeOnly("graphics", {"off"}, "there is no display yet"));
   TRY(list.TakeOnly("pic", {"on", "auto"}, "the kernel's interrupt controllers come whole"));
   TRY(list.TakeOnly("pit", {"on", "auto"}, "the kernel's interrupt controllers come with the timer"));
   TRY(list.TakeOnly("i8042", {"on"}, "the keyboard controller is part of the board"));
-  TRY(list.TakeOnly("sata", {"off"}, "there is no AHCI controller yet"));
-  TRY(list.TakeOnly("smbus", {"off"}, "there is no SMBus yet"));
+  config_.sata = TRY(list.TakeSwitch("sata", config_.sata));
+  config_.smbus = TRY(list.TakeSwitch("smbus", config_.smbus));
   TRY(list.TakeOnly("suppress-vmdesc", {"off", "on"}, "migration streams carry no description"));
   TRY(list.TakeOnly("nvdimm", {"off"}, "there are no NVDIMMs yet"));
   TRY(list.TakeOnly("hmat", {"off"}, "there is no HMAT yet"));
@@ -168,9 +170,11 @@ Result<> Builder::Action(std::string_view text) {
   PropertyList list = TRY(PropertyList::Parse(text, {}));
   const std::string reboot = list.Take("reboot");
   const std::string shutdown = list.Take("shutdown");
-  TRY(list.TakeOnly("panic", {"shutdown"}, "a guest's panic ends the VM"));
-  TRY(list.TakeOnly("watchdog", {}, "there is no watchdog yet"));
+  const std::string panic = list.Take("panic");
+  const std::string watchdog = list.Take("watchdog");
   TRY(list.Finish());
+  TRY(PanicAct(panic));
+  TRY(WatchdogAct(watchdog));
   if (!reboot.empty()) {
     if (reboot != "reset" && reboot != "shutdown") {
       return Fail(Errc::kInvalidArgument, "reboot={}: known are reset and shutdown", reboot);

@@ -28,6 +28,7 @@ Result<> Builder::Take(const Token& token) {
       {"mon", &Builder::Mon},           {"debugcon", &Builder::Debugcon},
       {"parallel", &Builder::Parallel}, {"gdb", &Builder::Gdb},
       {"display", &Builder::Display},   {"vga", &Builder::Vga},
+      {"global", &Builder::Global},     {"watchdog-action", &Builder::WatchdogAct},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {

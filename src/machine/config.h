@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "base/described.h"
+
 namespace nandu {
 
 // A bag and the words it came from, for error sentences: "-device virtio-blk-pci,drive=disk0".
@@ -68,13 +70,22 @@ struct NumaConfig {
   std::vector<std::vector<uint8_t>> distances;  // [from][to]; empty: none given
 };
 
-// What a shutdown or reset does (-no-reboot, -no-shutdown, -action).
+// What a shutdown or reset, a guest's panic and a watchdog do (-no-reboot, -no-shutdown, -action,
+// -watchdog-action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
+enum class PanicAction : uint8_t { kPause, kShutdown, kExitFailure, kNone };
+BOOST_DESCRIBE_ENUM(PanicAction, kPause, kShutdown, kExitFailure, kNone)
+enum class WatchdogAction : uint8_t { kReset, kShutdown, kPoweroff, kPause, kDebug, kNone };
+BOOST_DESCRIBE_ENUM(WatchdogAction, kReset, kShutdown, kPoweroff, kPause, kDebug, kNone)
 
 struct MachineConfig {
   std::string machine_type = "pc-q35-7.2";
   bool hpet = true;
+  bool sata = true;  // the AHCI function
+  bool smbus = true;
+  bool vmport = true;           // VMware's backdoor and its mouse
+  bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
   bool dump_guest_core = true;
   bool mem_merge = true;
 
@@ -111,6 +122,8 @@ struct MachineConfig {
   bool start_paused = false;  // -S
   RebootAction reboot = RebootAction::kReset;
   ShutdownAction shutdown = ShutdownAction::kPowerOff;
+  PanicAction panic = PanicAction::kShutdown;
+  WatchdogAction watchdog = WatchdogAction::kReset;
 
   // The process's own, used by the start sequence.
   bool daemonize = false;

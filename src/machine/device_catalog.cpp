@@ -11,6 +11,7 @@
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/pvpanic.h"
 #include "devices/legacy/serial_device.h"
+#include "devices/legacy/vm_generation_id.h"
 #include "devices/pci/root_port.h"
 #include "devices/virtio/balloon/balloon_factory.h"
 #include "devices/virtio/blk/blk_factory.h"
@@ -54,9 +55,10 @@ std::string DefaultText(const TypeInfo& type, const void* object) {
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
-      &IsaDebugExitFactory(), &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
-      &PvPanicFactory(),      &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
-      &VirtioRngPciFactory(), &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &IsaDebugExitFactory(),   &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
+      &PvPanicFactory(),        &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
+      &VirtioRngPciFactory(),   &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &VmGenerationIdFactory(),
   };
   return kCatalog;
 }

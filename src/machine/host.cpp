@@ -51,9 +51,22 @@ std::string MachineHost::DefaultMac() {
 
 void MachineHost::GuestPanicked(std::string_view why) {
   Log(LogLevel::kWarning, "the guest panicked: {}", why);
-  parts_.hold_vcpus();
+  if (parts_.panic_stops) {
+    parts_.hold_vcpus();
+  }
   lifecycle_->GuestPanicked();
 }
+
+void MachineHost::GuestCrashLoaded() {
+  Log(LogLevel::kWarning, "the guest panicked and runs its crash kernel");
+  lifecycle_->GuestCrashLoaded();
+}
+
+void MachineHost::WatchdogExpired() {
+  Log(LogLevel::kWarning, "the guest's watchdog expired");
+  lifecycle_->WatchdogExpired();
+}
+
 void MachineHost::RequestReset(std::string_view cause) {
   parts_.hold_vcpus();
   lifecycle_->RequestReset(cause);

@@ -44,7 +44,9 @@ class MachineHost final : public DeviceHost {
     // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
     std::function<void()> hold_vcpus;
     std::function<void()> balloon_changed;
+    std::function<void(unsigned bit)> raise_gpe;
     unsigned vcpus = 1;
+    bool panic_stops = true;  // a panic ends or stops the VM (-action panic=)
   };
   explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}
   void SetLifecycle(Lifecycle* lifecycle) { lifecycle_ = lifecycle; }
@@ -67,6 +69,9 @@ class MachineHost final : public DeviceHost {
   bool IoErrorStop(std::string_view device, std::string_view node, bool is_read, bool no_space) override;
   void BalloonChanged() override { parts_.balloon_changed(); }
   void GuestPanicked(std::string_view why) override;
+  void GuestCrashLoaded() override;
+  void WatchdogExpired() override;
+  void RaiseGpe(unsigned bit) override { parts_.raise_gpe(bit); }
   void RequestReset(std::string_view cause) override;
   void RequestShutdown(std::string_view cause) override;
   void RequestExit(int status) override;

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nandu/vcpu_registers.h>
+
 #include "base/result.h"
 #include "boot/firmware_rom.h"
 #include "kvm/ioevent_listener.h"
@@ -53,6 +55,8 @@ class KvmBoard final : private VcpuObserver {
   // A share of GSI 0..23, which is high while any share is. Goes before the board does.
   std::unique_ptr<IrqLine> ClaimGsi(unsigned number) { return pins_.at(number)->shared.AddSource(); }
   VcpuSet& vcpus() { return *vcpus_; }
+  // Of the vCPU that the calling thread serves an exit of (nandu/vcpu_registers.h).
+  static std::shared_ptr<VcpuRegisters> exit_registers();
   const MemoryMap& map() const { return map_; }
   const CpuModel& cpu() const { return cpu_; }
   const CpuTopology& topology() const { return topology_; }

@@ -321,13 +321,13 @@ void Lifecycle::RequestReset(std::string_view reason) {
   });
 }
 
-void Lifecycle::ShutdownMachine(const std::string& reason, bool guest) {
+void Lifecycle::ShutdownMachine(const std::string& reason, bool guest, int status) {
   boost::json::object data;
   data["guest"] = guest;
   data["reason"] = reason;
   parts_.emit("SHUTDOWN", std::move(data));
   if (policy_.shutdown == ShutdownAction::kPowerOff) {
-    Exit(0);
+    Exit(status);
     return;
   }
   PauseMachine(policy_.pause_deadline_ns, [this](Result<> paused) {
@@ -370,24 +370,76 @@ void Lifecycle::RequestStop(RunState why) {
   });
 }
 
-void Lifecycle::GuestPanicked() {
-  loop_.Post([this, alive = alive_] {
-    if (!*alive) {
-      return;
+void Lifecycle::PostAlive(UniqueFunction<void()> task) {
+  loop_.Post([task = std::move(task), alive = alive_]() mutable {
+    if (*alive) {
+      task();
     }
-    boost::json::object pause;
-    pause["action"] = "pause";
-    parts_.emit("GUEST_PANICKED", std::move(pause));
-    Stop(RunState::kGuestPanicked, [this](Result<>) {
-      if (policy_.shutdown == ShutdownAction::kPause) {
-        return;
-      }
-      boost::json::object poweroff;
-      poweroff["action"] = "poweroff";
-      parts_.emit("GUEST_PANICKED", std::move(poweroff));
-      Enqueue([this] { ShutdownMachine("guest-panic", true); });
-    });
   });
+}
+
+void Lifecycle::GuestPanicked() {
+  PostAlive([this] { Panic(); });
+}
+
+void Lifecycle::Panic() {
+  // As QEMU 7.2: a VM that stays after a shutdown stays after a panic as well.
+  const bool stays = policy_.panic == PanicAction::kPause ||
+                     (policy_.panic == PanicAction::kShutdown && policy_.shutdown == ShutdownAction::kPause);
+  const bool runs_on = policy_.panic == PanicAction::kNone;
+  boost::json::object data;
+  data["action"] = runs_on ? "run" : stays ? "pause" : "poweroff";
+  parts_.emit("GUEST_PANICKED", std::move(data));
+  if (runs_on) {
+    return;
+  }
+  if (stays) {
+    Stop(RunState::kGuestPanicked, [](Result<> stopped) {
+      if (!stopped) {
+        Log(LogLevel::kError, "panic: {}", stopped.error().message);
+      }
+    });
+    return;
+  }
+  Enqueue(
+      [this] { ShutdownMachine("guest-panic", true, policy_.panic == PanicAction::kExitFailure ? 1 : 0); });
+}
+
+void Lifecycle::GuestCrashLoaded() {
+  PostAlive([this] {
+    boost::json::object data;
+    data["action"] = "run";
+    parts_.emit("GUEST_CRASHLOADED", std::move(data));
+  });
+}
+
+void Lifecycle::WatchdogExpired() {
+  PostAlive([this] { Watchdog(); });
+}
+
+void Lifecycle::Watchdog() {
+  boost::json::object data;
+  data["action"] = std::string(EnumText(policy_.watchdog));
+  parts_.emit("WATCHDOG", std::move(data));
+  switch (policy_.watchdog) {
+    case WatchdogAction::kReset:
+      Enqueue([this] { ResetMachine("guest-reset", true, [this] { Finished(); }); });
+      break;
+    case WatchdogAction::kShutdown: parts_.power_down(); break;
+    case WatchdogAction::kPoweroff:
+      ExitIsWanted();
+      Enqueue([this] { Exit(0); });
+      break;
+    case WatchdogAction::kPause:
+      Stop(RunState::kWatchdog, [](Result<> stopped) {
+        if (!stopped) {
+          Log(LogLevel::kError, "watchdog: {}", stopped.error().message);
+        }
+      });
+      break;
+    case WatchdogAction::kDebug: Log(LogLevel::kWarning, "the watchdog expired"); break;
+    case WatchdogAction::kNone: break;
+  }
 }
 
 void Lifecycle::Quit(std::string_view reason) {

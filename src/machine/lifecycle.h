@@ -40,6 +40,7 @@ struct LifecycleParts {
   std::function<void(UniqueFunction<void(Result<>)> done)> flush;
   std::function<void(std::string_view event, boost::json::object data)> emit;  // QMP events
   std::function<void(int status)> exit;                                        // ends the control loop
+  std::function<void()> power_down;  // presses the power button, with its event
 };
 
 class Lifecycle {
@@ -49,6 +50,8 @@ class Lifecycle {
   struct Policy {
     RebootAction reboot = RebootAction::kReset;
     ShutdownAction shutdown = ShutdownAction::kPowerOff;
+    PanicAction panic = PanicAction::kShutdown;
+    WatchdogAction watchdog = WatchdogAction::kReset;
     int64_t pause_deadline_ns = 30'000'000'000;  // of quiescing, and of flushing after it
     // The same for an end: both together are over before who sent SIGTERM kills (libvirt: after 10 s).
     int64_t exit_deadline_ns = 4'000'000'000;
@@ -80,7 +83,9 @@ class Lifecycle {
   void RequestShutdown(std::string_view reason);  // "guest-shutdown"
   void RequestExit(int status);                   // isa-debug-exit
   void RequestStop(RunState why);                 // internal-error, io-error
-  void GuestPanicked();
+  void GuestPanicked();                           // GUEST_PANICKED, and what the policy says
+  void GuestCrashLoaded();                        // GUEST_CRASHLOADED; the guest runs on
+  void WatchdogExpired();                         // WATCHDOG, and what the policy says
 
  private:
   using Operation = UniqueFunction<void()>;
@@ -96,7 +101,10 @@ class Lifecycle {
   void ArmDeadline(int64_t deadline_ns, UniqueFunction<void()> late);
   void ResumeMachine();
   void ResetMachine(std::string reason, bool guest, UniqueFunction<void()> done);
-  void ShutdownMachine(const std::string& reason, bool guest);
+  void ShutdownMachine(const std::string& reason, bool guest, int status = 0);
+  void Panic();
+  void Watchdog();
+  void PostAlive(UniqueFunction<void()> task);
   void ExitIsWanted();
   void Exit(int status);
   Error StuckError() const;

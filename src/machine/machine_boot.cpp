@@ -1,7 +1,8 @@
 // What boots, and how the board is put back to its start for it: at first, and at every reset.
 #include <algorithm>
-#include <cctype>
 
+#include "base/uuid.h"
+#include "devices/legacy/vm_generation_id.h"
 #include "machine/machine_impl.h"
 
 namespace nandu {
@@ -35,21 +36,6 @@ MemoryLayout LayoutOf(const KvmBoard& board) {
   return layout;
 }
 
-// "aaaaaaaa-0000-..." as sixteen bytes in the order they are written.
-std::array<uint8_t, 16> UuidBytes(const std::string& text) {
-  std::array<uint8_t, 16> bytes{};
-  size_t nibble = 0;
-  for (const char c : text) {
-    if (c == '-' || nibble == 32) {
-      continue;
-    }
-    const int value = std::isdigit(static_cast<unsigned char>(c)) != 0 ? c - '0' : c - 'a' + 10;
-    bytes[nibble / 2] = static_cast<uint8_t>(bytes[nibble / 2] << 4 | value);
-    ++nibble;
-  }
-  return bytes;
-}
-
 }  // namespace
 
 AcpiInput Machine::Impl::MakeAcpiInput() {
@@ -59,8 +45,11 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
     input.apic_ids.push_back(board->topology().ApicId(index));
   }
   SetDefaultPciWindows(&input);
+  // As QEMU's DSDT: of a slot its first function, and further ones that are bridges or the SMBus.
   for (unsigned devfn = 0; devfn < 256; ++devfn) {
-    if (q35->root().FindFunction(static_cast<uint8_t>(devfn)) != nullptr) {
+    const PciFunction* function = q35->root().FindFunction(static_cast<uint8_t>(devfn));
+    const bool first = (devfn & 7) == 0;
+    if (function != nullptr && (first || function->identity().bridge || devfn == Ich9Smbus::kDevfn)) {
       input.root_functions.push_back(static_cast<uint8_t>(devfn));
     }
   }
@@ -71,6 +60,9 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
     }
   }
   input.hpet = config.hpet;
+  if (generation_id != nullptr) {
+    input.generation_id = generation_id->guid();
+  }
   input.numa.node_bytes = node_bytes;
   input.numa.node_of_cpu.resize(config.smp.cpus);
   for (uint32_t node = 0; node < config.numa.nodes.size(); ++node) {
@@ -86,7 +78,7 @@ SmbiosInput Machine::Impl::MakeSmbiosInput() const {
   constexpr uint32_t kVersionLeaf = 1;
   SmbiosInput input;
   input.memory = LayoutOf(*board);
-  input.uuid = UuidBytes(config.uuid);
+  input.uuid = ParseUuid(config.uuid).value_or(Uuid{});
   input.sockets = config.smp.sockets;
   input.cores_per_socket = config.smp.dies * config.smp.cores;
   input.threads_per_core = config.smp.threads;
@@ -112,6 +104,9 @@ Result<> Machine::Impl::PrepareBoot() {
                       .smbios = MakeSmbiosInput()};
   kernel.reset();
   loader = TRY(BootLoader::Create(std::move(options)));
+  if (generation_id != nullptr) {
+    generation_id->SetAddress(loader->acpi().generation_id_page() + acpi::kGenerationIdOffset);
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
+#include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/machine_impl.h"
 
@@ -110,7 +111,9 @@ Result<> Machine::Impl::BuildBoard() {
                            .find_bus = [this](std::string_view id) { return FindBus(id); },
                            .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
                            .balloon_changed = [this] { OnBalloonChanged(); },
-                           .vcpus = config.smp.cpus};
+                           .raise_gpe = [this](unsigned bit) { q35->lpc().RaiseGpe(bit); },
+                           .vcpus = config.smp.cpus,
+                           .panic_stops = config.panic != PanicAction::kNone};
   host = std::make_unique<MachineHost>(std::move(parts));
   q35 = TRY(Q35::Create(*host, *board, config));
   all_devices = q35->devices();
@@ -142,7 +145,17 @@ Result<> Machine::Impl::AddDevices() {
     const std::string id = wanted.id.empty() ? Format("#{}{}", factory->driver, devices.size()) : wanted.id;
     devices.push_back(TRY(Prefix(factory->create(*host, id, wanted.options.values), wanted.options.source)));
     all_devices.push_back(devices.back().get());
+    TRY(NoteGenerationId(*devices.back(), wanted.options.source));
   }
+  return {};
+}
+
+Result<> Machine::Impl::NoteGenerationId(Device& device, const std::string& source) {
+  auto* const found = dynamic_cast<VmGenerationId*>(&device);
+  if (found != nullptr && generation_id != nullptr) {
+    return Fail(Errc::kExists, "{}: there is a VM generation ID already, and a VM has one at most", source);
+  }
+  generation_id = found != nullptr ? found : generation_id;
   return {};
 }
 
@@ -150,6 +163,8 @@ void Machine::Impl::MakeLifecycle() {
   Lifecycle::Policy policy;
   policy.reboot = config.reboot;
   policy.shutdown = config.shutdown;
+  policy.panic = config.panic;
+  policy.watchdog = config.watchdog;
   LifecycleParts parts;
   parts.pause_vcpus = [this](UniqueFunction<void()> done) {
     auto shared_done = std::make_shared<UniqueFunction<void()>>(std::move(done));
@@ -169,6 +184,10 @@ void Machine::Impl::MakeLifecycle() {
   parts.exit = [this](int status) {
     exit_status = status;
     loop.Stop();
+  };
+  parts.power_down = [this] {
+    q35->lpc().PressPowerButton();
+    Emit("POWERDOWN", {});
   };
   lifecycle = std::make_unique<Lifecycle>(loop, *clock, std::move(parts), policy);
   host->SetLifecycle(lifecycle.get());

@@ -19,6 +19,8 @@
 
 namespace nandu {
 
+class VmGenerationId;
+
 struct Machine::Impl {
   Impl(ControlLoop& control, const MachineConfig& configuration);
   ~Impl();
@@ -33,6 +35,7 @@ struct Machine::Impl {
   Result<> OpenBootFiles();
   Result<> BuildBoard();
   Result<> AddDevices();
+  Result<> NoteGenerationId(Device& device, const std::string& source);
   Result<> PrepareBoot();
   void MakeLifecycle();
   void Warn() const;
@@ -59,6 +62,7 @@ struct Machine::Impl {
   std::unique_ptr<Q35> q35;
   std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
   std::vector<Device*> all_devices;
+  VmGenerationId* generation_id = nullptr;  // in devices, where there is one
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;

@@ -1,9 +1,13 @@
 #include "machine/q35.h"
 
 #include "base/log.h"
+#include "base/uuid.h"
 #include "devices/legacy/debugcon.h"
+#include "devices/legacy/dma_controller.h"
 #include "devices/legacy/hpet.h"
+#include "devices/legacy/ich9_ahci.h"
 #include "devices/legacy/serial_device.h"
+#include "devices/legacy/vmport.h"
 #include "devices/pci/pci_setup.h"
 #include "kvm/irqchip_state.h"
 
@@ -34,7 +38,16 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   for (unsigned pirq = 0; pirq < IrqRouter::kPirqs; ++pirq) {
     gsis[pirq] = board_.ClaimGsi(IrqRouter::kFirstGsi + pirq);
   }
-  lpc_ = TRY(Ich9Lpc::Create(host_, host_bridge_->root(), std::move(gsis)));
+  lpc_ = TRY(Ich9Lpc::Create(host_, host_bridge_->root(), std::move(gsis),
+                             config.no_reboot_strap ? Ich9Lpc::NoReboot::kOn : Ich9Lpc::NoReboot::kOff));
+  if (config.sata) {
+    others_.push_back(TRY(Ich9Ahci::Create(host_, host_bridge_->root())));
+  }
+  if (config.smbus) {
+    std::unique_ptr<Ich9Smbus> smbus = TRY(Ich9Smbus::Create(host_bridge_->root()));
+    smbus_ = smbus.get();
+    others_.push_back(std::move(smbus));
+  }
 
   IrqLine* rtc_line = nullptr;
   if (config.hpet) {
@@ -61,6 +74,7 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
 }
 
 Result<> Q35::AddPorts(const MachineConfig& config) {
+  others_.push_back(TRY(IsaDma::Create(host_)));
   for (unsigned index = 0; index < config.serials.size(); ++index) {
     const std::string& chardev = config.serials[index];
     if (chardev.empty()) {
@@ -76,6 +90,13 @@ Result<> Q35::AddPorts(const MachineConfig& config) {
   std::unique_ptr<I8042> keyboard_controller = TRY(I8042::Create(host_));
   keyboard_controller_ = keyboard_controller.get();
   others_.push_back(std::move(keyboard_controller));
+  if (config.vmport) {
+    Vmport::Options vmport;
+    vmport.registers = board_.exit_registers();
+    vmport.ram_bytes = config.ram_bytes;
+    vmport.uuid = ParseUuid(config.uuid).value_or(Uuid{});
+    others_.push_back(TRY(Vmport::Create(host_, std::move(vmport))));
+  }
   if (!config.debugcon.empty()) {
     DebugConsole::Options debugcon;
     debugcon.id = "#debugcon";
@@ -104,7 +125,11 @@ Result<> Q35::SetUpWithoutFirmware() {
   options.memory32 = {map.pci32_base(), map.pci32_end()};
   options.memory64 = {map.pci64_base(), map.pci64_base() + (uint64_t{32} << 30)};
   options.irq_of_line = kInterruptLines;
-  return SetUpPci(host_bridge_->root(), options);
+  TRY(SetUpPci(host_bridge_->root(), options));
+  if (smbus_ != nullptr) {
+    smbus_->SetUpAsFirmware();
+  }
+  return {};
 }
 
 }  // namespace nandu

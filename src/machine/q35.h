@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/ich9_smbus.h"
 #include "devices/legacy/rtc.h"
 #include "devices/pci/host_bridge.h"
 #include "kvm/irq_line.h"
@@ -45,6 +46,7 @@ class Q35 {
   std::unique_ptr<DmaListener> dma_;
   std::unique_ptr<Ich9Lpc> lpc_;
   I8042* keyboard_controller_ = nullptr;  // in others_
+  Ich9Smbus* smbus_ = nullptr;            // in others_, where the board has one
   std::vector<std::unique_ptr<Device>> others_;
 };
 

@@ -210,7 +210,14 @@ void Vcpu::StopSelf() {
   attention_.store(true, std::memory_order_seq_cst);
 }
 
+namespace {
+thread_local Vcpu* g_current = nullptr;
+}  // namespace
+
+Vcpu* Vcpu::Current() { return g_current; }
+
 void Vcpu::ThreadMain(UniqueFunction<void()> on_thread) {
+  g_current = this;
   NameThisThread(Format("CPU {}/KVM", config_.index));
   SetThreadSignalMask();
   thread_id_.store(gettid(), std::memory_order_relaxed);

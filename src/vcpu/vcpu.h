@@ -84,6 +84,9 @@ class Vcpu {
   // Starts the thread, paused. `on_thread` runs first in it (a seccomp filter, a CPU mask).
   void Start(UniqueFunction<void()> on_thread = nullptr);
 
+  // Whose thread this is; null: no vCPU's.
+  static Vcpu* Current();
+
   unsigned index() const { return config_.index; }
   uint32_t apic_id() const { return kvm_->id(); }
   const std::vector<kvm_cpuid_entry2>& cpuid() const { return config_.cpuid; }

@@ -43,7 +43,7 @@ void PvPanic::WriteEvents(uint8_t value) {
   if ((known & kPanicked) != 0) {
     host_.GuestPanicked("guest-panicked");
   } else if ((known & kCrashKernelLoaded) != 0) {
-    host_.GuestPanicked("guest-crashloaded");
+    host_.GuestCrashLoaded();
   } else {
     ignored_.Add();
   }

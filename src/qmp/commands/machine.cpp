@@ -1,6 +1,7 @@
 // Field sets are those of QEMU 7.2, as its query-qmp-schema and its replies show them.
 #include "qmp/commands/machine.h"
 
+#include "machine/config.h"
 #include "machine/facets.h"
 #include "qmp/registry.h"
 #include "qmp/version_info.h"
@@ -72,12 +73,17 @@ struct ShutdownEvent {
 };
 BOOST_DESCRIBE_STRUCT(ShutdownEvent, (), (guest, reason))
 
-enum class PanicAction : uint8_t { kPause, kPoweroff, kRun };
-BOOST_DESCRIBE_ENUM(PanicAction, kPause, kPoweroff, kRun)
+enum class GuestPanicAction : uint8_t { kPause, kPoweroff, kRun };
+BOOST_DESCRIBE_ENUM(GuestPanicAction, kPause, kPoweroff, kRun)
 struct GuestPanickedEvent {
-  PanicAction action = PanicAction::kPause;
+  GuestPanicAction action = GuestPanicAction::kPause;
 };
 BOOST_DESCRIBE_STRUCT(GuestPanickedEvent, (), (action))
+
+struct WatchdogEvent {
+  WatchdogAction action = WatchdogAction::kReset;
+};
+BOOST_DESCRIBE_STRUCT(WatchdogEvent, (), (action))
 
 namespace {
 
@@ -155,6 +161,8 @@ void BindMachineCommands(QmpRegistry& registry, LifecycleFacet& lifecycle, InfoF
   registry.DeclareEvent<ShutdownEvent>("RESET");
   registry.DeclareEvent<ShutdownEvent>("SHUTDOWN");
   registry.DeclareEvent<GuestPanickedEvent>("GUEST_PANICKED");
+  registry.DeclareEvent<GuestPanickedEvent>("GUEST_CRASHLOADED");
+  registry.DeclareEvent<WatchdogEvent>("WATCHDOG");
 }
 
 }  // namespace nandu

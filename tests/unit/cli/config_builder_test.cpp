@@ -196,5 +196,32 @@ TEST(CommandLine, ActionsAreQemus) {
   EXPECT_EQ(line->config.shutdown, ShutdownAction::kPause);
 }
 
+TEST(CommandLine, PanicAndWatchdogHaveActions) {
+  EXPECT_EQ(Parse({})->config.panic, PanicAction::kShutdown);
+  EXPECT_EQ(Parse({"-action", "panic=exit-failure"})->config.panic, PanicAction::kExitFailure);
+  EXPECT_EQ(Parse({"-action", "panic=none,watchdog=pause"})->config.watchdog, WatchdogAction::kPause);
+  EXPECT_EQ(Parse({"-watchdog-action", "poweroff"})->config.watchdog, WatchdogAction::kPoweroff);
+  EXPECT_EQ(Parse({})->config.watchdog, WatchdogAction::kReset);
+  EXPECT_THAT(ErrorOf({"-action", "panic=run"}), HasSubstr("known are pause, shutdown, exit-failure, none"));
+  EXPECT_THAT(ErrorOf({"-watchdog-action", "bark"}), HasSubstr("known are reset, shutdown"));
+  EXPECT_THAT(ErrorOf({"-watchdog-action", "inject-nmi"}), HasSubstr("cannot inject NMIs yet"));
+}
+
+TEST(CommandLine, GlobalChangesTheWatchdogsStrapOnly) {
+  EXPECT_TRUE(Parse({})->config.no_reboot_strap);
+  EXPECT_FALSE(Parse({"-global", "ICH9-LPC.noreboot=off"})->config.no_reboot_strap);
+  EXPECT_FALSE(Parse({"-global", "driver=ICH9-LPC,property=noreboot,value=off"})->config.no_reboot_strap);
+  EXPECT_THAT(ErrorOf({"-global", "ICH9-LPC.noreboot=maybe"}), HasSubstr("noreboot"));
+  EXPECT_THAT(ErrorOf({"-global", "virtio-net-pci.mac=x"}), HasSubstr("to its -device instead"));
+}
+
+TEST(CommandLine, ChipsCanBeLeftOut) {
+  EXPECT_TRUE(Parse({})->config.sata && Parse({})->config.smbus && Parse({})->config.vmport);
+  const auto line = Parse({"-M", "q35,sata=off,smbus=off,vmport=off"});
+  ASSERT_TRUE(line.has_value());
+  EXPECT_FALSE(line->config.sata || line->config.smbus || line->config.vmport);
+  EXPECT_TRUE(Parse({"-M", "q35,vmport=auto"})->config.vmport);
+}
+
 }  // namespace
 }  // namespace nandu

@@ -77,6 +77,7 @@ class LifecycleTest : public testing::Test {
       log_.push_back("exit " + std::to_string(status));
       loop_->Stop();
     };
+    parts.power_down = [this] { log_.emplace_back("power down"); };
     lifecycle_ = std::make_unique<Lifecycle>(*loop_, *clock_, std::move(parts), policy);
   }
   // A running VM with nothing written down yet.
@@ -347,12 +348,96 @@ TEST_F(LifecycleTest, DebugExitCarriesItsStatus) {
   EXPECT_THAT(Log(), ElementsAre("pause vcpus", "quiesce", "flush", "exit 85"));
 }
 
-TEST_F(LifecycleTest, PanicStopsThenPowersOff) {
+TEST_F(LifecycleTest, PanicPowersOff) {
   MakeRunning();
   lifecycle_->GuestPanicked();
-  EXPECT_THAT(Log(), ElementsAre(R"(GUEST_PANICKED {"action": "pause"})", "pause vcpus", "quiesce", "STOP",
-                                 "flush", R"(GUEST_PANICKED {"action": "poweroff"})",
-                                 R"(SHUTDOWN {"guest": true, "reason": "guest-panic"})", "flush", "exit 0"));
+  EXPECT_THAT(Log(), ElementsAre(R"(GUEST_PANICKED {"action": "poweroff"})",
+                                 R"(SHUTDOWN {"guest": true, "reason": "guest-panic"})", "pause vcpus",
+                                 "quiesce", "flush", "exit 0"));
+}
+
+TEST_F(LifecycleTest, PanicMayBeAFailure) {
+  Lifecycle::Policy policy;
+  policy.panic = PanicAction::kExitFailure;
+  MakeRunning(policy);
+  lifecycle_->GuestPanicked();
+  EXPECT_EQ(Log().back(), "exit 1");
+}
+
+TEST_F(LifecycleTest, PanicThatPausesWaitsForTheManager) {
+  Lifecycle::Policy policy;
+  policy.panic = PanicAction::kPause;
+  MakeRunning(policy);
+  lifecycle_->GuestPanicked();
+  EXPECT_THAT(
+      Log(), ElementsAre(R"(GUEST_PANICKED {"action": "pause"})", "pause vcpus", "quiesce", "STOP", "flush"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kGuestPanicked);
+}
+
+TEST_F(LifecycleTest, VmThatStaysAfterAShutdownStaysAfterAPanic) {
+  Lifecycle::Policy policy;
+  policy.shutdown = ShutdownAction::kPause;
+  MakeRunning(policy);
+  lifecycle_->GuestPanicked();
+  EXPECT_THAT(
+      Log(), ElementsAre(R"(GUEST_PANICKED {"action": "pause"})", "pause vcpus", "quiesce", "STOP", "flush"));
+}
+
+TEST_F(LifecycleTest, PanicThatIsOnlyToldLeavesTheGuestRunning) {
+  Lifecycle::Policy policy;
+  policy.panic = PanicAction::kNone;
+  MakeRunning(policy);
+  lifecycle_->GuestPanicked();
+  lifecycle_->GuestCrashLoaded();
+  EXPECT_THAT(Log(),
+              ElementsAre(R"(GUEST_PANICKED {"action": "run"})", R"(GUEST_CRASHLOADED {"action": "run"})"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
+}
+
+TEST_F(LifecycleTest, WatchdogResets) {
+  MakeRunning();
+  lifecycle_->WatchdogExpired();
+  EXPECT_THAT(Log(), ElementsAre(R"(WATCHDOG {"action": "reset"})", "pause vcpus", "quiesce", "reset board",
+                                 R"(RESET {"guest": true, "reason": "guest-reset"})", "device resume",
+                                 "resume vcpus"));
+}
+
+TEST_F(LifecycleTest, WatchdogPauses) {
+  Lifecycle::Policy policy;
+  policy.watchdog = WatchdogAction::kPause;
+  MakeRunning(policy);
+  lifecycle_->WatchdogExpired();
+  EXPECT_THAT(Log(),
+              ElementsAre(R"(WATCHDOG {"action": "pause"})", "pause vcpus", "quiesce", "STOP", "flush"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kWatchdog);
+}
+
+TEST_F(LifecycleTest, WatchdogPressesThePowerButton) {
+  Lifecycle::Policy policy;
+  policy.watchdog = WatchdogAction::kShutdown;
+  MakeRunning(policy);
+  lifecycle_->WatchdogExpired();
+  EXPECT_THAT(Log(), ElementsAre(R"(WATCHDOG {"action": "shutdown"})", "power down"));
+}
+
+TEST_F(LifecycleTest, WatchdogPullsThePlug) {
+  Lifecycle::Policy policy;
+  policy.watchdog = WatchdogAction::kPoweroff;
+  MakeRunning(policy);
+  lifecycle_->WatchdogExpired();
+  EXPECT_THAT(Log(),
+              ElementsAre(R"(WATCHDOG {"action": "poweroff"})", "pause vcpus", "quiesce", "flush", "exit 0"));
+}
+
+TEST_F(LifecycleTest, WatchdogThatIsOnlyToldLeavesTheGuestRunning) {
+  for (const WatchdogAction action : {WatchdogAction::kNone, WatchdogAction::kDebug}) {
+    Lifecycle::Policy policy;
+    policy.watchdog = action;
+    MakeRunning(policy);
+    lifecycle_->WatchdogExpired();
+    EXPECT_EQ(Log().size(), 1u);
+    EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
+  }
 }
 
 }  // namespace

@@ -3,17 +3,39 @@
 #include <gtest/gtest.h>
 #include <random>
 
+#include "devices/legacy/dma_controller.h"
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/i8042.h"
+#include "devices/legacy/ich9_ahci.h"
 #include "devices/legacy/ich9_lpc.h"
+#include "devices/legacy/ich9_smbus.h"
 #include "devices/legacy/legacy_ports.h"
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/serial_device.h"
+#include "devices/legacy/vmport.h"
 #include "devices/pci/pci_bus.h"
 #include "support/fake_memory.h"
 
 namespace nandu {
 namespace {
+
+constexpr uint16_t kAhciPorts = 0xc000;
+constexpr uint32_t kAhciRegisters = 0xfebf0000;
+
+// A vCPU whose registers hold what the access before left there.
+struct Backdoor final : VcpuRegisters {
+  bool Get(CallRegisters* out) override {
+    *out = now;
+    return true;
+  }
+  bool Set(const CallRegisters& registers) override {
+    now = registers;
+    return true;
+  }
+  uint64_t TscHz() override { return 0; }
+  bool HasX2Apic() override { return true; }
+  CallRegisters now;
+};
 
 struct Board {
   Board() {
@@ -31,8 +53,25 @@ struct Board {
     }
     lpc = Ich9Lpc::Create(host, bus, std::move(gsis)).value();
     lpc->SetUpAsFirmware();
+    ahci = Ich9Ahci::Create(host, bus).value();
+    smbus = Ich9Smbus::Create(bus).value();
+    dma = IsaDma::Create(host).value();
+    vmport = Vmport::Create(host, {.registers = backdoor}).value();
+    SetUp();
   }
-  std::vector<Device*> devices() { return {hpet.get(), rtc.get(), i8042.get(), serial.get(), lpc.get()}; }
+  // What firmware does: places for BARs, decoding, bus mastering.
+  void SetUp() {
+    PciBus& root = bus;
+    static_cast<void>(root.WriteConfig(0, 0xfa, 0x20, 4, kAhciPorts));
+    static_cast<void>(root.WriteConfig(0, 0xfa, 0x24, 4, kAhciRegisters));
+    static_cast<void>(root.WriteConfig(0, 0xfa, 0x04, 2, 7));
+    static_cast<void>(root.WriteConfig(0, 0xfb, 0x04, 2, 1));
+    smbus->SetUpAsFirmware();
+  }
+  std::vector<Device*> devices() {
+    return {hpet.get(), rtc.get(),   i8042.get(), serial.get(), lpc.get(),
+            ahci.get(), smbus.get(), dma.get(),   vmport.get()};
+  }
 
   FakeHost host;
   std::array<FakeIrqLine, 8> high;
@@ -43,15 +82,32 @@ struct Board {
   std::unique_ptr<I8042> i8042;
   std::unique_ptr<SerialDevice> serial;
   std::unique_ptr<Ich9Lpc> lpc;
+  std::unique_ptr<Ich9Ahci> ahci;
+  std::unique_ptr<Ich9Smbus> smbus;
+  std::unique_ptr<IsaDma> dma;
+  std::shared_ptr<Backdoor> backdoor = std::make_shared<Backdoor>();
+  std::unique_ptr<Vmport> vmport;
 };
 
 // One access somewhere on the board.
 void Poke(Board& board, std::mt19937& random) {
-  constexpr std::array<uint16_t, 7> kPorts = {0x60, 0x70, 0x92, 0xb2, 0x3f8, 0x600, 0xcf8};
+  constexpr std::array<uint16_t, 13> kPorts = {0x60,  0x70,  0x92, 0xb2, 0x3f8,           0x600, 0x660,
+                                               0xcf8, 0x700, 0x00, 0xd0, kAhciPorts + 16, 0x5658};
   const unsigned size = 1u << random() % 4;
   const uint64_t value = uint64_t{random()} << 32 | random();
   const auto port = static_cast<uint16_t>(kPorts[random() % kPorts.size()] + random() % 16);
-  switch (random() % 8) {
+  switch (random() % 11) {
+    case 8:
+      static_cast<void>(board.host.memory.Write(kAhciRegisters + random() % 0x400 / 4 * 4, size,
+                                                random() % 2 != 0 ? value : 0x17));
+      break;
+    case 9: board.host.memory.Read(kAhciRegisters + random() % 0x1000, size); break;
+    case 10:
+      // A backdoor command that exists, more often than not.
+      board.backdoor->now = {
+          0x564d5868, random() % 3 != 0 ? 0x45414552 : random() % 8, 36 + random() % 8, 0, 0, 0};
+      board.host.io.Read(0x5658, 4);
+      break;
     case 0: board.host.memory.Read(0xfed00000 + random() % 0x400, size); break;
     case 1: static_cast<void>(board.host.memory.Write(0xfed00000 + random() % 0x400, size, value)); break;
     case 2: static_cast<void>(board.host.memory.Write(0xfed1c000 + random() % 0x4000, size, value)); break;
@@ -101,6 +157,11 @@ TEST(Garbage, ResetAfterItGivesAFreshBoard) {
     device->Reset();
   }
   board.lpc->SetUpAsFirmware();
+  board.SetUp();
+  EXPECT_EQ(board.host.memory.Read(kAhciRegisters + 0x118, 4), 6u);
+  EXPECT_EQ(In(board.host, 0x700), 0x00);
+  EXPECT_EQ(In(board.host, 0x09), 0xff);
+  EXPECT_EQ(board.host.io.Read(0x672, 2), 4u);
   EXPECT_EQ(In(board.host, 0x64), 0x18);
   EXPECT_EQ(In(board.host, 0x3f8 + 1), 0x00);
   EXPECT_EQ(board.host.io.Read(0x604, 2), 0u);

@@ -95,7 +95,7 @@ TEST(PvPanic, TellsTheMachineWhy) {
   EXPECT_EQ(In(host, 0x505), 3);
   Out(host, 0x505, 1);
   Out(host, 0x505, 2);
-  EXPECT_EQ(host.asked, (std::vector<std::string>{"panic guest-panicked", "panic guest-crashloaded"}));
+  EXPECT_EQ(host.asked, (std::vector<std::string>{"panic guest-panicked", "crash loaded"}));
 }
 
 TEST(PvPanic, EventsThatAreNotOfferedAreCounted) {
