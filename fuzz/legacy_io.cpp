@@ -24,6 +24,7 @@
 #include "state/document.h"
 #include "state/state.h"
 #include "support/fake_host.h"
+#include "support/fake_vcpu_registers.h"
 
 namespace {
 
@@ -42,21 +43,6 @@ struct Processors final : IoApicOutput {
 
 constexpr uint16_t kAhciPorts = 0xc000;
 constexpr uint32_t kAhciRegisters = 0xfebf0000;
-
-// A vCPU whose registers hold what the access before left there.
-struct Backdoor final : VcpuRegisters {
-  bool Get(CallRegisters* out) override {
-    *out = now;
-    return true;
-  }
-  bool Set(const CallRegisters& registers) override {
-    now = registers;
-    return true;
-  }
-  uint64_t TscHz() override { return 0; }
-  bool HasX2Apic() override { return true; }
-  CallRegisters now;
-};
 
 struct Board {
   Board() {
@@ -118,7 +104,7 @@ struct Board {
   std::unique_ptr<Ich9Ahci> ahci;
   std::unique_ptr<Ich9Smbus> smbus;
   std::unique_ptr<IsaDma> dma;
-  std::shared_ptr<Backdoor> backdoor = std::make_shared<Backdoor>();
+  std::shared_ptr<FakeVcpuRegisters> backdoor = std::make_shared<FakeVcpuRegisters>();
   std::unique_ptr<Vmport> vmport;
 };
 

@@ -19,27 +19,13 @@
 #include "devices/legacy/vmport.h"
 #include "devices/pci/pci_bus.h"
 #include "support/fake_memory.h"
+#include "support/fake_vcpu_registers.h"
 
 namespace nandu {
 namespace {
 
 constexpr uint16_t kAhciPorts = 0xc000;
 constexpr uint32_t kAhciRegisters = 0xfebf0000;
-
-// A vCPU whose registers hold what the access before left there.
-struct Backdoor final : VcpuRegisters {
-  bool Get(CallRegisters* out) override {
-    *out = now;
-    return true;
-  }
-  bool Set(const CallRegisters& registers) override {
-    now = registers;
-    return true;
-  }
-  uint64_t TscHz() override { return 0; }
-  bool HasX2Apic() override { return true; }
-  CallRegisters now;
-};
 
 struct Board {
   Board() {
@@ -111,7 +97,7 @@ struct Board {
   std::unique_ptr<Ich9Ahci> ahci;
   std::unique_ptr<Ich9Smbus> smbus;
   std::unique_ptr<IsaDma> dma;
-  std::shared_ptr<Backdoor> backdoor = std::make_shared<Backdoor>();
+  std::shared_ptr<FakeVcpuRegisters> backdoor = std::make_shared<FakeVcpuRegisters>();
   std::unique_ptr<Vmport> vmport;
 };
 
