@@ -221,7 +221,7 @@ void AddMemory(Structures& to, const SmbiosInput& input) {
   };
   add_range(0, input.memory.low_ram_bytes);
   if (input.memory.high_ram_bytes != 0) {
-    add_range(layout::kFourGiB, input.memory.high_ram_bytes);
+    add_range(input.memory.high_ram_base, input.memory.high_ram_bytes);
   }
 }
 

@@ -75,6 +75,7 @@ class KvmBoard final : private VcpuObserver {
  private:
   KvmBoard();
   Result<> CreateVm(const MachineConfig& config);
+  Result<> PlaceMemory(uint64_t ram_bytes, const HostCpu& host);
   Result<> MapMemory(const BoardRam& ram, const FirmwareRom* rom);
   Result<> MapRam(const BoardRam& ram);
   Result<> CreateVcpus(const MachineConfig& config, const HostCpu& host);

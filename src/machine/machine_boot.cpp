@@ -32,6 +32,7 @@ MemoryLayout LayoutOf(const KvmBoard& board) {
   MemoryLayout layout;
   layout.low_ram_bytes = board.map().low_ram_bytes;
   layout.high_ram_bytes = board.map().high_ram_bytes;
+  layout.high_ram_base = board.map().high_ram_base;
   layout.hypertransport_hole = board.cpu().is_amd() && board.cpu().phys_bits >= kBitsThatReachTheHole;
   return layout;
 }

@@ -11,10 +11,10 @@ def _release(kernel):
 
 def _boots_to_login(nandu, kernel, image, smp, memory="512M", words=()):
     with Guest(nandu, *words, root=True, kernel=kernel, image=image, smp=str(smp), memory=memory, after="stay",
-               task="echo cpus $(nproc); uname -r; cat /proc/1/comm\n") as guest:
+               task="echo cpus $(nproc); uname -r; cat /proc/1/comm; systemd-detect-virt\n") as guest:
         guest.wait_console(" login: ")
         print(f"       login prompt after {guest.seconds():.1f} s", flush=True)
-        assert guest.task() == (f"cpus {smp}\n{_release(kernel)}\nsystemd\n", 0), guest.task()
+        assert guest.task() == (f"cpus {smp}\n{_release(kernel)}\nsystemd\nkvm\n", 0), guest.task()
         guest.power_button()
         print(f"       gone after {guest.seconds():.1f} s", flush=True)
     assert root_is_clean()
