@@ -16,6 +16,7 @@ BootRegisters RegistersFor(const CpuEntry& entry) {
     case CpuEntry::Mode::kLong64: boot.mode = BootRegisters::Mode::kLong64; break;
   }
   boot.rip = entry.rip;
+  boot.rax = entry.rax;
   boot.rsp = entry.rsp;
   boot.rbx = entry.rbx;
   boot.rsi = entry.rsi;
@@ -102,9 +103,10 @@ Result<> Machine::Impl::PrepareBoot() {
   }
   BootOptions options{.kernel = std::move(*kernel),
                       .initrd = std::move(initrd),
+                      .modules = std::move(modules),
                       .command_line = config.append,
                       .acpi = MakeAcpiInput(),
-                      .smbios = MakeSmbiosInput()};
+                      .smbios = TRY(MakeSmbiosInput())};
   kernel.reset();
   loader = TRY(BootLoader::Create(std::move(options)));
   if (generation_id != nullptr) {

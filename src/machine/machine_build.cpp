@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/lost_memory.h"
+#include "boot/multiboot.h"
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
@@ -50,7 +51,11 @@ Result<> Machine::Impl::OpenBootFiles() {
   if (!config.kernel.empty()) {
     kernel = TRY(open(config.kernel, "-kernel"));
   }
-  if (!config.initrd.empty()) {
+  if (kernel && TRY(FindMultibootHeader(*kernel))) {
+    for (const MultibootModuleSpec& module : SplitMultibootModules(config.initrd)) {
+      modules.push_back({TRY(open(module.path, "-initrd")), module.text});
+    }
+  } else if (!config.initrd.empty()) {
     initrd = TRY(open(config.initrd, "-initrd"));
   }
   if (!config.bios.empty()) {

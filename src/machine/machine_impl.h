@@ -58,6 +58,7 @@ struct Machine::Impl {
   SmbiosOptions smbios;  // with what its files hold
   std::optional<BootFile> kernel;
   std::optional<BootFile> initrd;
+  std::vector<BootModule> modules;  // instead of an initrd, for a multiboot kernel
   std::optional<FirmwareRom> rom;
   std::unique_ptr<VmClock> clock;
   std::vector<uint64_t> node_bytes;  // memory of each NUMA node; empty: no nodes
