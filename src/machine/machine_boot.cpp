@@ -3,6 +3,7 @@
 
 #include "base/uuid.h"
 #include "devices/legacy/vm_generation_id.h"
+#include "machine/loader_device.h"
 #include "machine/machine_impl.h"
 
 namespace nandu {
@@ -122,12 +123,39 @@ Result<> Machine::Impl::ResetBoard() {
     device->Reset();
   }
   BootRegisters boot;  // the reset vector
+  const auto view = board->memory().view();
+  TRY(RunLoaders(*view->memory()));
   if (loader) {
     TRY(q35->SetUpWithoutFirmware());
-    const CpuEntry entry = TRY(loader->Load(*board->memory().view()->memory()));
+    const CpuEntry entry = TRY(loader->Load(*view->memory()));
     boot = RegistersFor(entry);
   }
-  return board->Reset(boot);
+  const bool elsewhere = std::ranges::any_of(loaders, [](const LoaderDevice* one) {
+    const std::optional<LoaderDevice::Start> start = one->start();
+    return start && start->cpu == 0;
+  });
+  TRY(board->Reset(elsewhere ? BootRegisters{} : boot));
+  return SetStarts();
+}
+
+// In QEMU's order: a file wins over a value at the same place, whichever is named first.
+Result<> Machine::Impl::RunLoaders(const GuestMemory& memory) const {
+  for (const LoaderDevice* one : loaders) {
+    TRY(one->WriteValue(memory));
+  }
+  for (const LoaderDevice* one : loaders) {
+    TRY(one->WriteImage(memory));
+  }
+  return {};
+}
+
+Result<> Machine::Impl::SetStarts() const {
+  for (const LoaderDevice* one : loaders) {
+    if (const std::optional<LoaderDevice::Start> start = one->start()) {
+      TRY(board->vcpus().at(start->cpu).SetStart(start->rip));
+    }
+  }
+  return {};
 }
 
 }  // namespace nandu

@@ -9,6 +9,7 @@
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
+#include "machine/loader_device.h"
 #include "machine/machine_impl.h"
 
 namespace nandu {
@@ -155,6 +156,7 @@ Result<> Machine::Impl::BuildBoard() {
       .ports = board->ports(),
       .msi = board->msi(),
       .backends = backends,
+      .opener = *opener,
       .claim_isa_irq = [this](unsigned line) { return board->irqchip().ClaimGsi(line); },
       .find_bus = [this](std::string_view id) { return FindBus(id); },
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
@@ -198,6 +200,7 @@ Result<> Machine::Impl::AddDevices() {
     devices.push_back(TRY(Prefix(factory->create(*host, id, options), wanted.options.source)));
     all_devices.push_back(devices.back().get());
     TRY(NoteGenerationId(*devices.back(), wanted.options.source));
+    TRY(NoteLoader(*devices.back(), wanted.options.source));
   }
   return {};
 }
@@ -208,6 +211,22 @@ Result<> Machine::Impl::NoteGenerationId(Device& device, const std::string& sour
     return Fail(Errc::kExists, "{}: there is a VM generation ID already, and a VM has one at most", source);
   }
   generation_id = found != nullptr ? found : generation_id;
+  return {};
+}
+
+Result<> Machine::Impl::NoteLoader(Device& device, const std::string& source) {
+  const auto* const found = dynamic_cast<const LoaderDevice*>(&device);
+  if (found == nullptr) {
+    return {};
+  }
+  for (const LoaderDevice* other : loaders) {
+    if (found->Overlaps(*other)) {
+      return Fail(Errc::kInvalidArgument,
+                  "{}: its file overlaps that of loader '{}'; load one of them elsewhere", source,
+                  other->id());
+    }
+  }
+  loaders.push_back(found);
   return {};
 }
 

@@ -19,6 +19,7 @@
 
 namespace nandu {
 
+class LoaderDevice;
 class VmGenerationId;
 
 struct Machine::Impl {
@@ -42,6 +43,8 @@ struct Machine::Impl {
   void Warn() const;
 
   Result<> ResetBoard();
+  Result<> RunLoaders(const GuestMemory& memory) const;
+  Result<> SetStarts() const;
   void OnBalloonChanged();
   Result<> WatchLostMemory();
   void OnLostMemory();
@@ -67,7 +70,8 @@ struct Machine::Impl {
   std::unique_ptr<Q35> q35;
   std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
   std::vector<Device*> all_devices;
-  VmGenerationId* generation_id = nullptr;  // in devices, where there is one
+  VmGenerationId* generation_id = nullptr;   // in devices, where there is one
+  std::vector<const LoaderDevice*> loaders;  // those of -device loader, in devices
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;
