@@ -63,7 +63,12 @@ Result<> Builder::Global(std::string_view text) {
     return Fail(Errc::kUnsupported, "a CPU's property belongs to its model: -cpu MODEL,{}={}",
                 global.property, global.value);
   }
-  const DeviceSupport* support = FindDeviceSupport(global.driver);
+  std::string_view driver = global.driver;
+  constexpr std::string_view kBase = "-base";  // "virtio-rng-pci-base": of the device's three names
+  if (driver.starts_with("virtio-") && driver.ends_with("-pci-base")) {
+    driver.remove_suffix(kBase.size());
+  }
+  const DeviceSupport* support = FindDeviceSupport(driver);
   if (support == nullptr && global.driver != "virtio-pci" && global.driver != "pci-device") {
     // As in QEMU: a name that no driver has is most likely another version's, and the VM starts without.
     out_.notes.push_back(Format("warning: -global {}: there is no driver '{}'", text, global.driver));
