@@ -43,7 +43,6 @@ struct BoardProperty {
 
 constexpr BoardProperty kBoard[] = {
     {"ICH9-LPC", "disable_s3", "1", "suspend to RAM waits for firmware"},
-    {"kvm-pit", "lost_tick_policy", "delay", "KVM delays lost ticks; to discard them waits for a choice"},
     {"cfi.pflash01", "secure", "", "it waits for firmware"},
     {"mch", "extended-tseg-mbytes", "", "it waits for firmware"},
 };
@@ -92,6 +91,13 @@ Result<> Builder::BoardGlobal(const GlobalConfig& global) {
       return Fail(Errc::kInvalidArgument, "lost_tick_policy={}: known are discard and slew", global.value);
     }
     config_.rtc.slew = global.value == "slew";
+    return {};
+  }
+  if (global.driver == "kvm-pit" && global.property == "lost_tick_policy") {
+    if (global.value != "delay" && global.value != "discard") {
+      return Fail(Errc::kInvalidArgument, "lost_tick_policy={}: known are delay and discard", global.value);
+    }
+    config_.pit_discards_lost_ticks = global.value == "discard";
     return {};
   }
   for (const BoardProperty& row : kBoard) {

@@ -103,6 +103,11 @@ Result<> Builder::Finish() {
   TRY(FinishMemory());
   TRY(FinishChardevs());
   FinishDevices();
+  if (config_.pit_discards_lost_ticks && config_.irqchip == IrqchipKind::kSplit) {
+    // As in QEMU, whose kvm-pit is not there either.
+    out_.notes.push_back(Format("warning: -global kvm-pit.lost_tick_policy={} is not used: {} has no kvm-pit",
+                                "discard", "kernel-irqchip=split"));
+  }
   if (config_.kernel.empty()) {
     for (const auto& [value, option] :
          {std::pair(&config_.initrd, "-initrd"), std::pair(&config_.append, "-append")}) {

@@ -128,6 +128,7 @@ struct MachineConfig {
   bool sata = true;  // the AHCI function
   bool smbus = true;
   bool vmport = true;           // VMware's backdoor and its mouse
+  bool pit_discards_lost_ticks = false;  // the kernel's interval timer; else it makes up for them later
   bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
   bool dump_guest_core = true;
   bool mem_merge = true;

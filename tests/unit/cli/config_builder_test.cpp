@@ -293,8 +293,10 @@ TEST(CommandLine, GlobalsOfTheBoardAreObeyedOrRefused) {
   EXPECT_TRUE(Parse({"-global", "ICH9-LPC.disable_s4=0"})->config.acpi_s4);
   EXPECT_TRUE(Parse({"-global", "mc146818rtc.lost_tick_policy=slew"})->config.rtc.slew);
   EXPECT_EQ(ErrorOf({"-global", "ICH9-LPC.disable_s3=1"}), "accepted");
-  EXPECT_EQ(ErrorOf({"-global", "kvm-pit.lost_tick_policy=delay"}), "accepted");
-  EXPECT_THAT(ErrorOf({"-global", "kvm-pit.lost_tick_policy=discard"}), HasSubstr("is not served"));
+  EXPECT_FALSE(Parse({"-global", "kvm-pit.lost_tick_policy=delay"})->config.pit_discards_lost_ticks);
+  EXPECT_TRUE(Parse({"-global", "kvm-pit.lost_tick_policy=discard"})->config.pit_discards_lost_ticks);
+  EXPECT_THAT(ErrorOf({"-global", "kvm-pit.lost_tick_policy=merge"}),
+              HasSubstr("known are delay and discard"));
   EXPECT_THAT(ErrorOf({"-global", "ICH9-LPC.disable_s5=1"}),
               HasSubstr("property 'disable_s5' of the board's"));
   EXPECT_THAT(ErrorOf({"-global", "driver=cfi.pflash01,property=secure,value=on"}),
