@@ -161,6 +161,7 @@ struct MachineConfig {
   std::vector<DeviceConfig> devices;    // in command-line order: it decides PCI addresses
   std::vector<std::string> serials;     // chardev ids for COM1..4; empty string: port absent
   std::vector<GlobalConfig> globals;    // in order: later ones win
+  char escape_key = '\x01';             // of chardevs that several share
   std::string debugcon;                 // chardev id; empty: none
   std::vector<MonitorConfig> monitors;
 

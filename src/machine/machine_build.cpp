@@ -126,6 +126,7 @@ Result<> Machine::Impl::OpenBackends() {
     const std::string id = take("id");
     TRY(Prefix(backends.netdevs.Add(type, id, options), netdev.source));
   }
+  backends.chardevs.SetEscapeKey(config.escape_key);
   backends.chardevs.SetQuitHandler([this] { lifecycle->Quit("host-ui"); });
   for (const ChardevConfig& chardev : config.chardevs) {
     if (!chardev.short_form.empty()) {

@@ -288,6 +288,14 @@ TEST(CommandLine, GlobalsHaveTwoForms) {
   EXPECT_THAT(ErrorOf({"-global", "xx"}), HasSubstr("write DRIVER.PROPERTY=VALUE"));
 }
 
+TEST(CommandLine, EscapeKeyIsANumber) {
+  EXPECT_EQ(Parse({})->config.escape_key, 1);
+  EXPECT_EQ(Parse({"-echr", "0x14"})->config.escape_key, 20);
+  EXPECT_EQ(Parse({"-echr", "20"})->config.escape_key, 20);
+  EXPECT_THAT(ErrorOf({"-echr", "a"}), HasSubstr("is no character's number"));
+  EXPECT_THAT(ErrorOf({"-echr", "256"}), HasSubstr("is no character's number"));
+}
+
 TEST(CommandLine, GlobalsOfTheBoardAreObeyedOrRefused) {
   EXPECT_FALSE(Parse({"-global", "ICH9-LPC.disable_s4=1"})->config.acpi_s4);
   EXPECT_TRUE(Parse({"-global", "ICH9-LPC.disable_s4=0"})->config.acpi_s4);
