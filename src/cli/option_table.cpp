@@ -86,8 +86,9 @@ constexpr OptionSpec kOptions[] = {
     {"no-acpi", false, kPlanned, "", "it waits for boards without ACPI"},
     {"no-hpet", false, kWorks, "", "no HPET (the same as -machine hpet=off)"},
     {"acpitable", true, kPlanned, "", "it waits for user-supplied ACPI tables"},
-    {"smbios", true, kWorks, "type=0|1|2|3|4|11|17[,field=value...] | file=binary",
-     "what the guest's DMI tables say of BIOS, system, board, chassis, processors, memory; OEM strings"},
+    {"smbios", true, kWorks, "type=0|1|2|3|4|8|11|17|41[,field=value...] | file=binary",
+     "what the guest's DMI tables say: BIOS, system, board, chassis, processors, ports, OEM strings, memory, "
+     "on-board devices"},
     {"netdev", true, kWorks, "tap,id=i[,ifname=n][,fd=h|fds=x:y][,queues=n]...",
      "add a network backend: tap"},
     {"nic", true, kWorks, "none|tap[,model=virtio-net-pci][,mac=m]...",

@@ -77,7 +77,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
   return input;
 }
 
-SmbiosInput Machine::Impl::MakeSmbiosInput() const {
+Result<SmbiosInput> Machine::Impl::MakeSmbiosInput() const {
   constexpr uint32_t kVersionLeaf = 1;
   SmbiosInput input;
   input.memory = LayoutOf(*board);
@@ -95,7 +95,27 @@ SmbiosInput Machine::Impl::MakeSmbiosInput() const {
     constexpr uint32_t kHyperThreading = 1U << 28;
     input.cpuid_features = version->edx & ~kHyperThreading;
   }
+  for (const SmbiosOnboard& onboard : smbios.onboard) {
+    if (onboard.pcidev) {
+      TRY(FindOnboard(*onboard.pcidev, &input));
+    }
+  }
   return input;
+}
+
+Result<> Machine::Impl::FindOnboard(const std::string& id, SmbiosInput* input) const {
+  const auto device = std::ranges::find(devices, id, [](const auto& one) { return one->id(); });
+  const PciFunction* function = device != devices.end() ? (*device)->pci() : nullptr;
+  if (function == nullptr) {
+    return Fail(Errc::kNotFound, "-smbios type=41: there is no PCI device '{}'", id);
+  }
+  if (q35->root().FindFunction(function->devfn()) != function) {
+    return Fail(
+        Errc::kUnsupported,
+        "-smbios type=41: device '{}' is behind a bridge; only devices on the root bus can be described", id);
+  }
+  input->root_functions[id] = function->devfn();
+  return {};
 }
 
 Result<> Machine::Impl::PrepareBoot() {

@@ -38,6 +38,7 @@ struct Machine::Impl {
   Result<> BuildBoard();
   Result<> AddDevices();
   Result<> NoteGenerationId(Device& device, const std::string& source);
+  Result<> NoteLoader(Device& device, const std::string& source);
   Result<> PrepareBoot();
   void MakeLifecycle();
   void Warn() const;
@@ -51,7 +52,8 @@ struct Machine::Impl {
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
   AcpiInput MakeAcpiInput();
-  SmbiosInput MakeSmbiosInput() const;
+  Result<SmbiosInput> MakeSmbiosInput() const;
+  Result<> FindOnboard(const std::string& id, SmbiosInput* input) const;
 
   ControlLoop& loop;
   const MachineConfig config;
