@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "base/unique_function.h"
 
 #include <nandu/acpi_contributor.h>
@@ -114,6 +115,10 @@ class DeviceHost {
   virtual void WatchdogExpired() {}   // the action chosen for it follows; any thread
   virtual void RaiseGpe(unsigned /*bit*/) {}  // an ACPI general purpose event; any thread
   virtual unsigned vcpu_count() const { return 1; }
+  // A file that a device's options name, to be read. Control thread.
+  virtual Result<UniqueFd> OpenFile(const std::string& path) {
+    return Fail(Errc::kUnsupported, "{}: files cannot be opened here", path);
+  }
   // A request of a disk failed: managers hear of it, and with kStop the VM stops with run state io-error, the request waits in its device and is
   // tried again on cont. False: this host cannot stop, the error goes to the guest. Any thread.
   virtual bool OnBlockError(const BlockError& /*error*/) { return false; }

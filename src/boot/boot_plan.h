@@ -10,11 +10,12 @@ namespace nandu {
 struct CpuEntry {
   enum class Mode : uint8_t {
     kReset,        // f000:fff0 with the reset state: a firmware ROM is mapped there
-    kProtected32,  // PE set, paging off, flat 4 GiB segments (PVH)
+    kProtected32,  // PE set, paging off, flat 4 GiB segments (PVH, multiboot)
     kLong64,       // PE, PG, PAE, LME and LMA set, page tables at cr3, flat segments (Linux's 64-bit entry)
   };
   Mode mode = Mode::kReset;
   uint64_t rip = 0;
+  uint64_t rax = 0;
   uint64_t rsp = 0;
   uint64_t rsi = 0;
   uint64_t rbx = 0;

@@ -128,6 +128,7 @@ struct MachineConfig {
   bool sata = true;  // the AHCI function
   bool smbus = true;
   bool vmport = true;           // VMware's backdoor and its mouse
+  bool pit_discards_lost_ticks = false;  // the kernel's interval timer; else it makes up for them later
   bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
   bool dump_guest_core = true;
   bool mem_merge = true;
@@ -160,6 +161,7 @@ struct MachineConfig {
   std::vector<DeviceConfig> devices;    // in command-line order: it decides PCI addresses
   std::vector<std::string> serials;     // chardev ids for COM1..4; empty string: port absent
   std::vector<GlobalConfig> globals;    // in order: later ones win
+  char escape_key = '\x01';             // of chardevs that several share
   std::string debugcon;                 // chardev id; empty: none
   std::vector<MonitorConfig> monitors;
 

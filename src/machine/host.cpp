@@ -1,6 +1,7 @@
 #include "machine/host.h"
 
 #include <boost/json/object.hpp>
+#include <fcntl.h>
 
 #include "base/log.h"
 #include "machine/run_state.h"
@@ -87,6 +88,8 @@ bool MachineHost::OnBlockError(const BlockError& error) {
   }
   return stops;
 }
+
+Result<UniqueFd> MachineHost::OpenFile(const std::string& path) { return parts_.opener.Open(path, O_RDONLY); }
 
 std::string MachineHost::DefaultMac() {
   // As QEMU counts: 52:54:00:12:34:56 is the first card without an address of its own.

@@ -43,6 +43,7 @@ class MachineHost final : public DeviceHost {
     AddressSpace& ports;
     MsiAllocator& msi;
     Backends& backends;
+    Opener& opener;
     std::function<std::unique_ptr<IrqLine>(unsigned)> claim_isa_irq;
     std::function<PciBus*(std::string_view)> find_bus;
     // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
@@ -71,6 +72,7 @@ class MachineHost final : public DeviceHost {
                                                           std::string_view user) override;
   std::string DefaultMac() override;
   unsigned vcpu_count() const override { return parts_.vcpus; }
+  Result<UniqueFd> OpenFile(const std::string& path) override;
   bool OnBlockError(const BlockError& error) override;
   // Events of disks that could not be told, because a guest makes errors faster than managers hear of them.
   const Counter& dropped_block_events() const { return dropped_block_events_; }

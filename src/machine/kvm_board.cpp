@@ -79,6 +79,9 @@ Result<> KvmBoard::CreateVm(const MachineConfig& config) {
   const bool extended = cpu_.features.Has(FeatureWord::kKvm, kExtendedDestinations);
   options.x2apic_ids = extended || topology_.ApicId(smp.max_cpus - 1) > kMostXapicId;
   vm_ = TRY(KvmVm::Create(*kvm_, options));
+  if (config.pit_discards_lost_ticks && config.irqchip == IrqchipKind::kKernel) {
+    TRY(Prefix(vm_->DiscardLostTicks(), "kvm-pit"));
+  }
   irqchip_kind_ = options.irqchip;
   router_ = TRY(KvmIrqRouter::Create(*vm_, {options.irqchip, extended}));
   msi_ = std::make_unique<KvmMsiAllocator>(*router_);

@@ -501,4 +501,13 @@ Result<> Vcpu::Reset(const BootRegisters& boot) {
   return LoadVcpu(*kvm_, state, LoadKind::kReset);
 }
 
+Result<> Vcpu::SetStart(uint64_t rip) {
+  NANDU_CHECK(paused(), "a vCPU's registers are set while it is paused");
+  kvm_regs regs{};
+  TRY(kvm_->Get(KVM_GET_REGS, &regs, "KVM_GET_REGS"));
+  regs.rip = rip;
+  as_made_ = false;
+  return kvm_->Set(KVM_SET_REGS, &regs, "KVM_SET_REGS");
+}
+
 }  // namespace nandu

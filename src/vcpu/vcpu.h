@@ -112,6 +112,9 @@ class Vcpu {
   // The state after power-on, or `boot`'s for the vCPU that boots. Parked writes are dropped.
   Result<> Reset(const BootRegisters& boot);
 
+  // Paused, after a reset: execution begins there, in the code segment that the reset left.
+  Result<> SetStart(uint64_t rip);
+
   // Paused: registers were written past this class, so that a reset has something to undo.
   void RegistersChanged() { as_made_ = false; }
 

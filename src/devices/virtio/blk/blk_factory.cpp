@@ -132,7 +132,7 @@ UniqueFunction<bool(const BlkError&)> ErrorReporter(DeviceHost& host, const std:
 }
 
 Result<std::unique_ptr<Device>> Build(DeviceHost& host, const std::string& id,
-                                      const VirtioBlkOptions& options) {
+                                      const VirtioBlkOptions& options, std::string_view driver) {
   std::shared_ptr<BlockNode> node = TRY(options.share_rw ? host.ClaimSharedBlockNode(options.drive, id)
                                                          : host.ClaimBlockNode(options.drive, id));
   BlkDeviceConfig config = TRY(ConfigOf(options, node->limits(), host.vcpu_count()));
@@ -141,18 +141,21 @@ Result<std::unique_ptr<Device>> Build(DeviceHost& host, const std::string& id,
   config.on_error = ErrorReporter(host, id, options.drive, config, node->node_name());
   VirtioPciSpec spec;
   spec.id = id;
-  spec.driver = "virtio-blk-pci";
+  spec.driver = driver;
   spec.default_vectors = config.queues + 1U;  // as QEMU: the configuration's and one per queue
   spec.bootindex = options.bootindex;
   std::unique_ptr<BlkDevice> device = TRY(BlkDevice::Create(std::move(config), loops, std::move(node)));
   return VirtioPciDevice::Create(host, spec, options, std::move(device));
 }
 
+constexpr VirtioPciNames kNames = {
+    {"virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional"},
+    "virtio-blk",
+    "disk"};
+
 Result<std::unique_ptr<Device>> CreateBlk(DeviceHost& host, const std::string& id,
-                                          const boost::json::object& options) {
-  const VirtioBlkOptions parsed = TRY(FromJson<VirtioBlkOptions>(
-      options, {.path = "virtio-blk-pci", .field_word = "property", .lenient = true}));
-  return Prefix(Build(host, id, parsed), id);
+                                          const VirtioBlkOptions& parsed, std::string_view driver) {
+  return Prefix(Build(host, id, parsed, driver), id);
 }
 
 }  // namespace
@@ -247,16 +250,8 @@ Result<> Validate(const VirtioBlkOptions& options) {
   return {};
 }
 
-const DeviceFactory& VirtioBlkPciFactory() {
-  static const DeviceFactory kFactory = {
-      .driver = "virtio-blk-pci",
-      .aliases = {"virtio-blk"},
-      .description = "disk",
-      .bus = "PCI",
-      .options = [] { return &TypeOf<VirtioBlkOptions>(); },
-      .create = CreateBlk,
-  };
-  return kFactory;
+const DeviceFactory& VirtioBlkPciFactory(VirtioPciVariant variant) {
+  return VirtioPciFactoryOf<kNames, VirtioBlkOptions, CreateBlk>(variant);
 }
 
 }  // namespace nandu
