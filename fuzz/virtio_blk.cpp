@@ -1,5 +1,6 @@
 // Fuzzes virtio-blk over a disk that fails as the input says, behind the block layer's policies: what a guest
-// reads and writes stays within the disk, errors follow rerror and werror, and what waits for cont is done then.
+// reads and writes stays within the disk, errors follow rerror and werror, and what waits for cont is done
+// then.
 #include <cstring>
 
 #include "block/policy_channel.h"
@@ -102,8 +103,8 @@ void SendRequest(FuzzDriver& driver, Input& input) {
 }
 
 BlkErrorPolicy PolicyOf(uint8_t byte) {
-  constexpr BlkErrorPolicy kAll[] = {BlkErrorPolicy::kReport, BlkErrorPolicy::kIgnore, BlkErrorPolicy::kEnospc,
-                                     BlkErrorPolicy::kStop};
+  constexpr BlkErrorPolicy kAll[] = {BlkErrorPolicy::kReport, BlkErrorPolicy::kIgnore,
+                                     BlkErrorPolicy::kEnospc, BlkErrorPolicy::kStop};
   return kAll[byte % std::size(kAll)];
 }
 
@@ -118,7 +119,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   policy.offset = (setup & 2) != 0 ? 4096 : 0;
   policy.size_bytes = disk_bytes;
   policy.unmap = (setup & 4) != 0;
-  policy.detect_zeroes = (setup & 8) != 0 ? (policy.unmap ? DetectZeroes::kUnmap : DetectZeroes::kOn) : DetectZeroes::kOff;
+  policy.detect_zeroes =
+      (setup & 8) != 0 ? (policy.unmap ? DetectZeroes::kUnmap : DetectZeroes::kOn) : DetectZeroes::kOff;
   policy.guard_format = (setup & 16) != 0;
   auto node = std::make_shared<Node>(policy);
   bool stopped = false;
@@ -133,8 +135,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return error.action == BlkErrorPolicy::kStop;
   };
   {
-    FuzzDriver driver(BlkDevice::Create(std::move(config), loop, node).value(), [&] { loop.RunUntilIdle(); },
-                      (setup & 1) != 0);
+    FuzzDriver driver(
+        BlkDevice::Create(std::move(config), loop, node).value(), [&] { loop.RunUntilIdle(); },
+        (setup & 1) != 0);
     while (!input.empty() && !driver.exhausted()) {
       switch (input.Byte() % 8) {
         case 0:

@@ -47,7 +47,9 @@ class FuzzDriver {
         settle_();
         break;
       case 2: (void)guest_.Modern(virtio::kDeviceOffset + input.Byte(), 1U << input.Byte() % 4); break;
-      case 3: (void)guest_.SetModern(virtio::kDeviceOffset + input.Byte(), 1U << input.Byte() % 3, input.Word()); break;
+      case 3:
+        (void)guest_.SetModern(virtio::kDeviceOffset + input.Byte(), 1U << input.Byte() % 3, input.Word());
+        break;
       case 4:
         (void)guest_.SetStatus(0);
         settle_();

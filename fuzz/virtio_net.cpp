@@ -46,8 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     channels.push_back(backend->OpenChannel(i, loop).value());
   }
   {
-    FuzzDriver driver(std::make_unique<NetDevice>(config, loop, backend, std::move(channels)),
-                      [&] { loop.RunUntilIdle(); }, (setup & 1) != 0);
+    FuzzDriver driver(
+        std::make_unique<NetDevice>(config, loop, backend, std::move(channels)), [&] { loop.RunUntilIdle(); },
+        (setup & 1) != 0);
     while (!input.empty() && !driver.exhausted()) {
       if (input.Byte() % 3 == 0) {
         TouchWire(*backend, input);

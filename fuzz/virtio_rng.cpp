@@ -37,8 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     limit.period_ms = 10;
   }
   {
-    FuzzDriver driver(std::make_unique<RngDevice>(loop, clock, std::make_unique<Ones>(), limit),
-                      [&] { loop.RunUntilIdle(); }, (setup & 1) != 0);
+    FuzzDriver driver(
+        std::make_unique<RngDevice>(loop, clock, std::make_unique<Ones>(), limit),
+        [&] { loop.RunUntilIdle(); }, (setup & 1) != 0);
     while (!input.empty() && !driver.exhausted()) {
       if (input.Byte() % 4 == 0) {
         clock.Advance(int64_t{1'000'000} * input.Byte());

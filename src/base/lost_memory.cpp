@@ -87,7 +87,8 @@ bool NotePoison(uintptr_t address, int code) {
 void OnSigbus(int signal, siginfo_t* info, void* /*context*/) {
   const int saved_errno = errno;
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
-  if ((info->si_code == BUS_MCEERR_AO || info->si_code == BUS_MCEERR_AR) && NotePoison(address, info->si_code)) {
+  if ((info->si_code == BUS_MCEERR_AO || info->si_code == BUS_MCEERR_AR) &&
+      NotePoison(address, info->si_code)) {
     errno = saved_errno;
     return;
   }
@@ -121,7 +122,8 @@ std::optional<PoisonedMemory> LostMemory::LeaveGuest() {
 }
 
 const void* LostMemory::TakeFound() {
-  return reinterpret_cast<const void*>(found_broken.exchange(0, std::memory_order_acquire));  // NOLINT: as given
+  return reinterpret_cast<const void*>(
+      found_broken.exchange(0, std::memory_order_acquire));  // NOLINT: as given
 }
 
 Result<> LostMemory::HearEarly() {

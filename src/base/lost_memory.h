@@ -3,8 +3,9 @@
 // zeroes in its place, knows that it did, and the VM is told to stop. sigaction(2), BUS_ADRERR and
 // BUS_MCEERR.
 //
-// A page that is broken while a vCPU runs is the guest's to hear of, and stays broken until a reset renews it:
-// it is kept for who called KVM_RUN (EnterGuest), and what nobody has touched yet for who asks (TakeFound).
+// A page that is broken while a vCPU runs is the guest's to hear of, and stays broken until a reset renews
+// it: it is kept for who called KVM_RUN (EnterGuest), and what nobody has touched yet for who asks
+// (TakeFound).
 //
 // What the kernel touches for us (io_uring, vhost) fails with EFAULT instead, and KVM_RUN fails with it: no
 // vCPU ever goes on with a truncated file's zeroes.

@@ -1,5 +1,6 @@
-// Eventfds for what can do without one: a doorbell, an interrupt. Of the files this process may open the last few
-// are left to what cannot (a monitor's connection, an image, a loop). Any thread. setrlimit(2), RLIMIT_NOFILE.
+// Eventfds for what can do without one: a doorbell, an interrupt. Of the files this process may open the last
+// few are left to what cannot (a monitor's connection, an image, a loop). Any thread. setrlimit(2),
+// RLIMIT_NOFILE.
 #pragma once
 
 #include "base/unique_fd.h"

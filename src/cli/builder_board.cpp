@@ -14,9 +14,9 @@ constexpr NamedAction<PanicAction> kPanicActions[] = {{"pause", PanicAction::kPa
                                                       {"exit-failure", PanicAction::kExitFailure},
                                                       {"none", PanicAction::kNone}};
 constexpr NamedAction<WatchdogAction> kWatchdogActions[] = {
-    {"reset", WatchdogAction::kReset},       {"shutdown", WatchdogAction::kShutdown},
-    {"poweroff", WatchdogAction::kPoweroff}, {"pause", WatchdogAction::kPause},
-    {"debug", WatchdogAction::kDebug},       {"none", WatchdogAction::kNone},
+    {"reset", WatchdogAction::kReset},         {"shutdown", WatchdogAction::kShutdown},
+    {"poweroff", WatchdogAction::kPoweroff},   {"pause", WatchdogAction::kPause},
+    {"debug", WatchdogAction::kDebug},         {"none", WatchdogAction::kNone},
     {"inject-nmi", WatchdogAction::kInjectNmi}};
 
 template <class Action, size_t kCount>

@@ -30,7 +30,8 @@ void KvmIoEventListener::NoteExitDriven(const FlatIoEvent& event) {
   Trace(TraceEvent::kKvmDoorbellByExit, "{:#x}: {}", event.address, ErrnoText(error));
   if (exit_driven_.value() == 0 && error == ENOSPC) {
     Log(LogLevel::kWarning,
-        "KVM has no room for more doorbells: some queues are kicked by exits, which is slower; use fewer queues");
+        "KVM has no room for more doorbells: some queues are kicked by exits, which is slower; use fewer "
+        "queues");
   }
   exit_driven_.Add();
 }

@@ -28,9 +28,9 @@ struct ImageFacts {
 
 // A -drive, or a disk that names a node.
 struct BlockFacts {
-  std::string drive;                         // its id; empty: the disk names a node
-  std::optional<std::string> qdev;           // the disk's path; none: a drive that no disk uses
-  std::optional<BlockIoStatus> io_status;    // where a policy may stop the VM
+  std::string drive;                       // its id; empty: the disk names a node
+  std::optional<std::string> qdev;         // the disk's path; none: a drive that no disk uses
+  std::optional<BlockIoStatus> io_status;  // where a policy may stop the VM
   ImageFacts image;
 };
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "boot/smbios_options.h"
 #include "base/described.h"
+#include "boot/smbios_options.h"
 
 namespace nandu {
 

@@ -32,7 +32,7 @@ class LifecycleFacet {
   virtual void Cont(UniqueFunction<void(Result<>)> done) = 0;
   virtual void SystemReset() = 0;
   virtual void SystemPowerdown() = 0;  // presses the ACPI power button
-  virtual void InjectNmi() = 0;         // into every vCPU whose LINT1 takes it
+  virtual void InjectNmi() = 0;        // into every vCPU whose LINT1 takes it
   virtual void SetActions(const ActionChanges& changes) = 0;
   virtual void Quit() = 0;  // in an orderly way, soon: what is in flight is finished and answers still go out
 };

@@ -90,7 +90,7 @@ class MachineHost final : public DeviceHost {
 
  private:
   Parts parts_;
-  mutable Mutex status_mutex_;  // a leaf
+  mutable Mutex status_mutex_;                                                                       // a leaf
   std::map<std::string, BlockIoStatus, std::less<>> io_status_ NANDU_TA(guarded_by(status_mutex_));  // not ok
   std::atomic<bool> panic_stops_;
   std::atomic<unsigned> block_events_{0};  // on their way to the control loop

@@ -206,7 +206,8 @@ bool KvmBoard::TakePoison(unsigned index, const PoisonedMemory& poison) {
 void KvmBoard::ReportFoundPoison(const void* at) {
   if (!TakePoison(0, {at, PoisonedMemory::Kind::kFound})) {
     Log(LogLevel::kWarning,
-        "memory of the host is broken that the guest may use; this CPU model cannot be told, and the VM stops "
+        "memory of the host is broken that the guest may use; this CPU model cannot be told, and the VM "
+        "stops "
         "if it does");
   }
 }

@@ -110,7 +110,7 @@ class KvmBoard final : private VcpuObserver {
   std::unique_ptr<VcpuSet> vcpus_;
   std::unique_ptr<Irqchip> irqchip_;
   std::optional<uint64_t> frozen_clock_ns_;
-  Mutex broken_mutex_;  // a leaf
+  Mutex broken_mutex_;                                                   // a leaf
   std::vector<const void*> broken_ NANDU_TA(guarded_by(broken_mutex_));  // pages of the host, until a reset
 };
 

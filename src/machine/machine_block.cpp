@@ -29,9 +29,9 @@ std::string Machine::Impl::QdevPath(size_t device) const {
   if (const std::string& id = config.devices[device].id; !id.empty()) {
     return Format("/machine/peripheral/{}/virtio-backend", id);
   }
-  const auto before = std::count_if(config.devices.begin(),
-                                    config.devices.begin() + static_cast<std::ptrdiff_t>(device),
-                                    [](const DeviceConfig& each) { return each.id.empty(); });
+  const auto before =
+      std::count_if(config.devices.begin(), config.devices.begin() + static_cast<std::ptrdiff_t>(device),
+                    [](const DeviceConfig& each) { return each.id.empty(); });
   return Format("/machine/peripheral-anon/device[{}]/virtio-backend", before);
 }
 

@@ -12,7 +12,7 @@ constexpr uint64_t kMiscValid = uint64_t{1} << 59;
 constexpr uint64_t kAddressValid = uint64_t{1} << 58;
 constexpr uint64_t kSignalled = uint64_t{1} << 56;
 constexpr uint64_t kActionRequired = uint64_t{1} << 55;
-constexpr uint64_t kDataLoad = 0x134;       // a data load from memory
+constexpr uint64_t kDataLoad = 0x134;        // a data load from memory
 constexpr uint64_t kMemoryScrubbing = 0xc0;  // found by the patrol
 
 constexpr uint64_t kRestartValid = 1;

@@ -1,6 +1,6 @@
-// Broken memory as a guest hears of it: a machine check with the address in it, as QEMU 7.2 reports one to its
-// guests and a CPU with software recovery (MCG_SER_P) to its. Intel SDM volume 3, chapter 16: 16.3.2 (banks),
-// 16.9.3 (what the status' error codes mean).
+// Broken memory as a guest hears of it: a machine check with the address in it, as QEMU 7.2 reports one to
+// its guests and a CPU with software recovery (MCG_SER_P) to its. Intel SDM volume 3, chapter 16: 16.3.2
+// (banks), 16.9.3 (what the status' error codes mean).
 #pragma once
 
 #include <cstdint>

@@ -116,7 +116,7 @@ class Vcpu {
   // The state after power-on, or `boot`'s for the vCPU that boots. Parked writes are dropped.
   Result<> Reset(const BootRegisters& boot);
 
-  void InjectNmi();  // see vcpu/nmi.h; any thread, soon
+  void InjectNmi();                                    // see vcpu/nmi.h; any thread, soon
   void InjectMachineCheck(const MachineCheck& check);  // likewise
   bool takes_machine_checks() const { return config_.mcg_cap && TakesMachineChecks(*config_.mcg_cap); }
 

@@ -163,8 +163,8 @@ class Board {
   }
   // SDM volume 3, 6.11: an interrupt gate of the flat code segment that the vCPU boots with.
   void Gate(unsigned vector, uint32_t address) {
-    const uint64_t gate = (address & 0xffff) | uint64_t{0x10} << 16 | uint64_t{0x8e00} << 32 |
-                          uint64_t{address >> 16} << 48;
+    const uint64_t gate =
+        (address & 0xffff) | uint64_t{0x10} << 16 | uint64_t{0x8e00} << 32 | uint64_t{address >> 16} << 48;
     Put(0x6000 + 8 * vector, {reinterpret_cast<const char*>(&gate), sizeof(gate)});
     // The gate loads the selector anew.
     const std::array<uint64_t, 4> gdt = {0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff};

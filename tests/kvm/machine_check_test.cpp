@@ -12,7 +12,7 @@ namespace nandu {
 namespace {
 
 constexpr uint64_t kHandler = 0x18000;
-constexpr uint64_t kSeen = 0x7000;     // what the handler found: four words
+constexpr uint64_t kSeen = 0x7000;      // what the handler found: four words
 constexpr uint64_t kBroken = 0x200000;  // the page
 constexpr unsigned kMachineCheck = 18;
 constexpr unsigned kNmi = 2;

@@ -12,7 +12,8 @@ namespace nandu {
 // Of a machine, no more than those devices use.
 class SplitHost final : public DeviceHost {
  public:
-  SplitHost(AddressSpace& memory, AddressSpace& io, MsiAllocator& msi) : memory_(memory), io_(io), msi_(msi) {}
+  SplitHost(AddressSpace& memory, AddressSpace& io, MsiAllocator& msi)
+      : memory_(memory), io_(io), msi_(msi) {}
   FakeClock fake_clock;
 
   ControlLoop& control() override { return loop_; }
@@ -49,7 +50,8 @@ class SplitHost final : public DeviceHost {
 };
 
 struct SplitGuest {
-  explicit SplitGuest(unsigned vcpus = 1) : vm(vcpus, "host", KvmVm::Options::Irqchip::kSplit), host(vm.memory_space, vm.io_space, *vm.msi) {
+  explicit SplitGuest(unsigned vcpus = 1)
+      : vm(vcpus, "host", KvmVm::Options::Irqchip::kSplit), host(vm.memory_space, vm.io_space, *vm.msi) {
     irqchip = Must(CreateSplitIrqchip(host, *vm.router, *vm.vcpus));
     for (Device* const device : irqchip->devices()) {
       device->Reset();

@@ -64,8 +64,7 @@ class Doorbell::PostedWatch final : public EventWatch {
   const std::shared_ptr<Posted> bell_;
 };
 
-Doorbell::Doorbell(UniqueFd fd)
-    : fd_(std::move(fd)), posted_(fd_ ? nullptr : std::make_shared<Posted>()) {}
+Doorbell::Doorbell(UniqueFd fd) : fd_(std::move(fd)), posted_(fd_ ? nullptr : std::make_shared<Posted>()) {}
 
 Doorbell::~Doorbell() = default;
 

@@ -58,9 +58,10 @@ Result<> VirtioPciTransport::AddQueues() {
     queues_.push_back(std::move(queue));
   }
   if (const uint64_t without = counters_.bells_without_eventfd.value(); without != 0) {
-    log_.Warn("{} of {} queues are kicked by exits, which is slower, since this process may open no more files; "
-              "raise its limit (ulimit -n)",
-              without, queues_.size());
+    log_.Warn(
+        "{} of {} queues are kicked by exits, which is slower, since this process may open no more files; "
+        "raise its limit (ulimit -n)",
+        without, queues_.size());
   }
   return {};
 }

@@ -19,8 +19,8 @@
 #include "base/unique_fd.h"
 #include "devices/virtio/doorbell.h"
 #include "devices/virtio/virtqueue.h"
-#include "support/fake_guest.h"
 #include "support/driver_ring.h"
+#include "support/fake_guest.h"
 
 namespace nandu {
 
@@ -46,7 +46,9 @@ class FakeNotifier final : public QueueNotifier {
 class FakeDriver {
  public:
   explicit FakeDriver(const DriverRing::Options& options, uint64_t memory_bytes = uint64_t{16} << 20)
-      : guest_(memory_bytes), ring_(guest_, options), doorbell_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))) {}
+      : guest_(memory_bytes),
+        ring_(guest_, options),
+        doorbell_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))) {}
 
   // The device's side; again after a save, with where it stood.
   Virtqueue TakeQueue(const QueuePosition& position = {}) {

@@ -1,5 +1,5 @@
-// The signal of broken memory, as the kernel sends it, to a thread of this process. rt_tgsigqueueinfo(2) lets a
-// process forge its own.
+// The signal of broken memory, as the kernel sends it, to a thread of this process. rt_tgsigqueueinfo(2) lets
+// a process forge its own.
 #pragma once
 
 #include <csignal>

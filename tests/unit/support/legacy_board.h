@@ -1,5 +1,5 @@
-// The old devices of a q35 board, wired as the machine wires them, over fakes: for whoever accesses them as no
-// guest would.
+// The old devices of a q35 board, wired as the machine wires them, over fakes: for whoever accesses them as
+// no guest would.
 //
 // `Processors` is an IoApicOutput of the test's.
 #pragma once
@@ -69,8 +69,8 @@ struct LegacyBoard {
     smbus->SetUpAsFirmware();
   }
   std::vector<Device*> devices() {
-    return {hpet.get(), rtc.get(),   i8042.get(), serial.get(), lpc.get(),
-            ahci.get(), smbus.get(), dma.get(),   vmport.get(), pic.get(), pit.get(), ioapic.get()};
+    return {hpet.get(),  rtc.get(), i8042.get(),  serial.get(), lpc.get(), ahci.get(),
+            smbus.get(), dma.get(), vmport.get(), pic.get(),    pit.get(), ioapic.get()};
   }
 
   FakeHost host;

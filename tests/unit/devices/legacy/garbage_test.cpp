@@ -15,9 +15,7 @@ namespace {
 // What an IOAPIC may rely on: a message never leaves the local APICs' range, and routed pins only send
 // theirs.
 struct Processors final : IoApicOutput {
-  void SetRoute(unsigned pin, const std::optional<MsiMessage>& message) override {
-    routes.at(pin) = message;
-  }
+  void SetRoute(unsigned pin, const std::optional<MsiMessage>& message) override { routes.at(pin) = message; }
   void Send(const MsiMessage& message) override {
     EXPECT_EQ(message.address & ~uint64_t{0xffff4}, 0xfee00000u);
     EXPECT_NE(std::ranges::find(routes, std::optional(message)), routes.end());
@@ -42,8 +40,24 @@ void Interrupt(Board& board, std::mt19937& random) {
 
 // One access somewhere on the board.
 void Poke(Board& board, std::mt19937& random) {
-  constexpr std::array<uint16_t, 18> kPorts = {0x00,  0x20,  0x40,  0x60,  0x70,  0x92,  0xa0,  0xb2,            0xd0,
-                                               0x3f8, 0x4d0, 0x600, 0x660, 0x700, 0xcf8, 0x5658, Board::kAhciPorts + 16, 0x80};
+  constexpr std::array<uint16_t, 18> kPorts = {0x00,
+                                               0x20,
+                                               0x40,
+                                               0x60,
+                                               0x70,
+                                               0x92,
+                                               0xa0,
+                                               0xb2,
+                                               0xd0,
+                                               0x3f8,
+                                               0x4d0,
+                                               0x600,
+                                               0x660,
+                                               0x700,
+                                               0xcf8,
+                                               0x5658,
+                                               Board::kAhciPorts + 16,
+                                               0x80};
   constexpr std::array<uint64_t, 4> kIoApic = {0xfec00000, 0xfec00010, 0xfec00040, 0xfec00080};
   const unsigned size = 1u << random() % 4;
   const uint64_t value = uint64_t{random()} << 32 | random();
@@ -65,7 +79,7 @@ void Poke(Board& board, std::mt19937& random) {
     case 2: static_cast<void>(board.host.memory.Write(0xfed1c000 + random() % 0x4000, size, value)); break;
     case 3:
       static_cast<void>(board.bus->WriteConfig(0, 0xf8, static_cast<uint16_t>(random() % 64 * 4), 4,
-                                              static_cast<uint32_t>(value)));
+                                               static_cast<uint32_t>(value)));
       break;
     case 4: board.host.io.Read(port, size > 4 ? 4 : size); break;
     case 5:

@@ -27,9 +27,8 @@ class DoorbellTest : public testing::TestWithParam<bool> {
   std::unique_ptr<EventWatch> watch;
   unsigned heard = 0;
 };
-INSTANTIATE_TEST_SUITE_P(, DoorbellTest, testing::Bool(), [](const auto& each) {
-  return each.param ? "WithAnEventFd" : "Posted";
-});
+INSTANTIATE_TEST_SUITE_P(, DoorbellTest, testing::Bool(),
+                         [](const auto& each) { return each.param ? "WithAnEventFd" : "Posted"; });
 
 TEST_P(DoorbellTest, RingsManyTimesAndIsHeardOnce) {
   Listen();
@@ -118,9 +117,7 @@ struct GuestWithoutFiles : testing::Test {
     loop.RunUntilIdle();
     guest.reset();
   }
-  void Ask() {
-    sent = guest->ring(0).Chain().Writable(16).Send();
-  }
+  void Ask() { sent = guest->ring(0).Chain().Writable(16).Send(); }
   bool Answered() {
     loop.RunUntilIdle();
     return guest->ring(0).NextUsed() == Used{sent.id, 16};
