@@ -143,9 +143,9 @@ def _read_disk(nandu, name, files):
 
 def a_disk_works_without_files_for_its_queues(nandu):
     many = _read_disk(nandu, "many", 1024)
-    few = _read_disk(nandu, "few", 64)
+    few = _read_disk(nandu, "few", 48)
     assert many[:2] == few[:2] == (33, b"DIWRLFC"), (many, few)
-    assert many[2] == "" and "16 queues are kicked by exits" in few[2] and "interrupts of some devices are signalled" in few[2], (many, few)
+    assert "slower" not in many[2] and "16 of 16 queues are kicked by exits" in few[2] and "interrupts of some devices are signalled" in few[2], (many, few)
 
 
 if __name__ == "__main__":
