@@ -36,6 +36,14 @@ class StateReader;
 class StateWriter;
 struct TypeInfo;
 
+// What a disk tells managers of itself.
+struct DiskFacts {
+  std::string drive;  // -drive's id; empty: it names a node
+  std::string node_name;
+  bool tells_status = false;  // an error may stop the VM
+  bool writeback = true;      // the guest has a cache to flush, now
+};
+
 // One thing on the board. Control thread unless said otherwise.
 class Device {
  public:
@@ -50,6 +58,7 @@ class Device {
   virtual PciFunction* pci() { return nullptr; }            // a PCI device's function
   virtual PciBus* bus() { return nullptr; }                 // a bridge's secondary bus
   virtual AcpiContributor* acpi() { return nullptr; }
+  virtual std::optional<DiskFacts> disk() const { return std::nullopt; }
 
   // Three-phase reset with vCPUs stopped: Quiesce first, then Reset of all, then Start again.
   virtual void Reset() = 0;

@@ -32,7 +32,7 @@ constexpr Shown kShown[] = {
     {"audiodev", "unit_cli.OptionForms.BothFormsOfAudiodev"},
     {"device", "board.lab.every_device_works"},
     {"name", "startup.kvm.threads_are_named_as_asked"},
-    {"watchdog-action", "unit_machine.LifecycleTest.WatchdogResets"},
+    {"watchdog-action", "chips.kvm.the_watchdog_bites"},
     {"uuid", "board.lab.the_board_is_qemus"},
     {"blockdev", "disk.lab.both_engines_keep_every_byte"},
     {"drive", "disk.lab.both_engines_keep_every_byte"},

@@ -144,7 +144,7 @@ constexpr OptionSpec kOptions[] = {
     {"rtc", true, kWorks, "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
      "what the clock starts at and follows, and whether missed periodic interrupts are made up for"},
     {"icount", true, kRefused, "", kTcgOnly},
-    {"watchdog-action", true, kWorks, "reset|shutdown|poweroff|pause|debug|none",
+    {"watchdog-action", true, kWorks, "reset|shutdown|inject-nmi|poweroff|pause|debug|none",
      "what a watchdog that expired does"},
     {"echr", true, kWorks, "n",
      "the escape key of a shared terminal, as a character's number (0x01: Ctrl-a)"},

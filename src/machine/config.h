@@ -9,11 +9,12 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "boot/smbios_options.h"
 #include "base/described.h"
+#include "boot/smbios_options.h"
 
 namespace nandu {
 
@@ -112,10 +113,25 @@ struct SmbiosConfig {
 // -watchdog-action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
+BOOST_DESCRIBE_ENUM(RebootAction, kReset, kShutdown)
+BOOST_DESCRIBE_ENUM(ShutdownAction, kPowerOff, kPause)
+inline std::span<const WireName> WireNames(const ShutdownAction* /*type*/) {
+  static constexpr WireName kNames[] = {{"kPowerOff", "poweroff"}};
+  return kNames;
+}
 enum class PanicAction : uint8_t { kPause, kShutdown, kExitFailure, kNone };
 BOOST_DESCRIBE_ENUM(PanicAction, kPause, kShutdown, kExitFailure, kNone)
-enum class WatchdogAction : uint8_t { kReset, kShutdown, kPoweroff, kPause, kDebug, kNone };
-BOOST_DESCRIBE_ENUM(WatchdogAction, kReset, kShutdown, kPoweroff, kPause, kDebug, kNone)
+enum class WatchdogAction : uint8_t { kReset, kShutdown, kPoweroff, kPause, kDebug, kNone, kInjectNmi };
+BOOST_DESCRIBE_ENUM(WatchdogAction, kReset, kShutdown, kPoweroff, kPause, kDebug, kNone, kInjectNmi)
+
+// What set-action changes: those that are given.
+struct ActionChanges {
+  std::optional<RebootAction> reboot;
+  std::optional<ShutdownAction> shutdown;
+  std::optional<PanicAction> panic;
+  std::optional<WatchdogAction> watchdog;
+};
+BOOST_DESCRIBE_STRUCT(ActionChanges, (), (reboot, shutdown, panic, watchdog))
 
 // Who has the 8259s, the 8254 and the IOAPIC: KVM, or nandu (kernel-irqchip=split).
 enum class IrqchipKind : uint8_t { kKernel, kSplit };

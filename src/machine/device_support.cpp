@@ -116,7 +116,7 @@ constexpr DeviceSupport kDevices[] = {
     // What is left
     {"isa-debug-exit", kWorks, "startup.kvm.debug_exit_carries_the_value"},
     {"isa-debugcon", kWorks, "board.lab.every_device_works"},
-    {"pvpanic", kWorks, "board.lab.every_device_works"},
+    {"pvpanic", kWorks, "chips.kvm.a_panic_is_told_and_acted_on"},
     {"pvpanic-pci", kPlanned, "it waits for the wider hardware; use pvpanic"},
     {"virtio-balloon-pci virtio-balloon", kWorks, "balloon.lab.the_balloon_takes_memory_and_gives_it_back"},
     {"virtio-rng-pci virtio-rng", kWorks, "board.lab.every_device_works"},
@@ -124,7 +124,7 @@ constexpr DeviceSupport kDevices[] = {
      "virtio-rng-pci-transitional",
      kWorks, kVariantsTest},
     {"vmcoreinfo", kPlanned, kFirmware},
-    {"vmgenid", kWorks, "unit_boot.GenerationId.TableIsQemusByteForByte"},
+    {"vmgenid", kWorks, "boot.lab.a_guest_reads_its_generation_id"},
     {"loader", kWorks, "loader.kvm.memory_is_as_qemu_loads_it"},
     {"guest-loader", kRefused, "it hands Xen its guests, through a device tree; x86 has none"},
     {"acpi-erst", kPlanned, kWider},

@@ -182,6 +182,7 @@ void KvmBoard::ThawClock() {
 }
 
 Result<> KvmBoard::Reset(const BootRegisters& boot) {
+  RenewBrokenMemory();
   TRY(irqchip_->Reset());
   irqchip_->RedriveLines();
   TRY(vcpus_->ResetAll(boot));
@@ -212,6 +213,33 @@ void KvmBoard::OnInternalError(unsigned index, std::string_view why) {
 bool KvmBoard::TakeDebugExit(unsigned index, const DebugExit& exit) {
   return events_.take_debug_exit(index, exit);
 }
+
+bool KvmBoard::TakePoison(unsigned index, const PoisonedMemory& poison) {
+  {
+    const MutexLock lock(broken_mutex_);
+    broken_.push_back(poison.at);
+  }
+  return vcpus_->ReportPoison(index, poison);
+}
+
+void KvmBoard::ReportFoundPoison(const void* at) {
+  if (!TakePoison(0, {at, PoisonedMemory::Kind::kFound})) {
+    Log(LogLevel::kWarning,
+        "memory of the host is broken that the guest may use; this CPU model cannot be told, and the VM "
+        "stops "
+        "if it does");
+  }
+}
+
+// A guest that starts anew gets pages that work.
+void KvmBoard::RenewBrokenMemory() {
+  const MutexLock lock(broken_mutex_);
+  for (const void* const at : broken_) {
+    LostMemory::Renew(at);
+  }
+  broken_.clear();
+}
+
 void KvmBoard::OnDebugStop(unsigned /*index*/) { events_.debug_stop(); }
 void KvmBoard::OnSystemEvent(unsigned /*index*/, SystemEvent event) { events_.system_event(event); }
 

@@ -261,6 +261,8 @@ void Machine::Impl::MakeLifecycle() {
     q35->lpc().PressPowerButton();
     Emit("POWERDOWN", {});
   };
+  parts.inject_nmi = [this] { board->vcpus().InjectNmi(); };
+  parts.forget_errors = [this] { host->ForgetBlockErrors(); };
   lifecycle = std::make_unique<Lifecycle>(loop, *clock, std::move(parts), policy);
   host->SetLifecycle(lifecycle.get());
   KvmBoard::Events events;

@@ -51,6 +51,7 @@ struct Machine::Impl {
   void OnLostMemory();
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
+  std::string QdevPath(size_t device) const;  // of the command line's device of that number
   AcpiInput MakeAcpiInput();
   Result<SmbiosInput> MakeSmbiosInput() const;
   Result<> FindOnboard(const std::string& id, SmbiosInput* input) const;
@@ -80,6 +81,7 @@ struct Machine::Impl {
   EventFacet::Sink sink;
   int exit_status = 0;
   UniqueFd lost_memory_event;
+  uint64_t losses_told = 0;
   std::unique_ptr<FdWatch> lost_memory;
 };
 

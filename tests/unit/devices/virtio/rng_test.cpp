@@ -36,7 +36,7 @@ struct RngQueueTest : testing::Test {
     rng = std::make_shared<RngQueue>(loop, clock, source, limit);
     timer = clock.CreateTimer([this] { rng->Refill(); });
     rng->SetTimer(timer.get());
-    rng->Start({0, driver.TakeQueue(), driver.kick_fd()}, {});
+    rng->Start({0, driver.TakeQueue(), driver.doorbell()}, {});
   }
   void TearDown() override { rng->Stop(); }
 
