@@ -48,15 +48,20 @@ TEST(Expansion, SetGivesAPropertyToAnOptionBeforeIt) {
   const auto line = Parse({"-device", "virtio-rng-pci,id=r,period=5", "-set", "device.r.period=7", "-set",
                            "device.r.max-bytes=1"});
   ASSERT_TRUE(line.has_value());
-  EXPECT_EQ(JsonText(line->config.devices.at(0).options.values), R"({"period": "7", "max-bytes": "1"})");
+  const boost::json::object& values = line->config.devices.at(0).options.values;
+  EXPECT_EQ(values.size(), 2U);
+  EXPECT_EQ(values.at("period"), "7");
+  EXPECT_EQ(values.at("max-bytes"), "1");
 }
 
 TEST(Expansion, SetReachesDrivesAndChardevs) {
   const auto line = Parse({"-drive", "if=none,id=d,format=raw", "-set", "drive.d.file=/vm/a,b=c.img",
                            "-chardev", "file,id=c", "-set", "chardev.c.path=x"});
   ASSERT_TRUE(line.has_value());
-  EXPECT_EQ(JsonText(line->config.drives.at(0).options.values),
-            R"({"format": "raw", "file": "/vm/a,b=c.img"})");
+  const boost::json::object& drive = line->config.drives.at(0).options.values;
+  EXPECT_EQ(drive.size(), 2U);
+  EXPECT_EQ(drive.at("format"), "raw");
+  EXPECT_EQ(drive.at("file"), "/vm/a,b=c.img");
   EXPECT_EQ(line->config.chardevs.at(0).options.values.at("path"), "x");
 }
 
