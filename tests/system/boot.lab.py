@@ -66,21 +66,19 @@ def a_cpu_is_what_its_model_and_features_say(nandu):
 GUID = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
 # The address stands in the device's table as Name (VGIA, DWord); the sixteen bytes are 40 behind it (QEMU, docs/specs/vmgenid.txt).
 SEE_GENERATION = r"""
-ls /sys/bus/acpi/drivers/vmgenid | grep :
 for table in /sys/firmware/acpi/tables/SSDT*; do
   case $(od -An -v -tx1 $table | tr -d ' \n') in *08564749410c*) hex=$(od -An -v -tx1 $table | tr -d ' \n') ;; esac
 done
 hex=${hex#*08564749410c}
 address=0x$(echo $hex | sed 's/^\(..\)\(..\)\(..\)\(..\).*/\4\3\2\1/')
-dd if=/dev/mem bs=8 skip=$(((address + 40) / 8)) count=2 status=none | od -An -v -tx1 | tr -d ' \n'
-echo
+for at in 40 48; do devmem $((address + at)) 64; done
 """
 
 
 def a_guest_reads_its_generation_id(nandu):
+    # Debian 12's kernels have no driver for it; a guest's ACPI table says where it is, and its memory what it is.
     lines = run_task(nandu, SEE_GENERATION, "-device", f"vmgenid,guid={GUID}").splitlines()
-    assert lines[0].startswith("QEMUVGID:"), lines  # the kernel's driver took it
-    assert lines[1] == uuid.UUID(GUID).bytes_le.hex(), lines
+    assert b"".join(int(line, 16).to_bytes(8, "little") for line in lines) == uuid.UUID(GUID).bytes_le, lines
 
 
 if __name__ == "__main__":
