@@ -107,15 +107,22 @@ class Ones final : public EntropySource {
 
 struct GuestWithoutFiles : testing::Test {
   void SetUp() override {
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+    GTEST_SKIP() << "UBSan looks at objects through a pipe, which there is no file for; other builds run this";
+#endif
+#endif
     auto memory = std::make_shared<FakeGuest>(uint64_t{1} << 20);
     const FewFiles few;
     guest = std::make_unique<FakeVirtioGuest>(
         std::move(memory), std::make_unique<RngDevice>(loop, clock, std::make_unique<Ones>(), RngLimit{}));
   }
   void TearDown() override {
-    guest->device().Quiesce([] {});
-    loop.RunUntilIdle();
-    guest.reset();
+    if (guest) {
+      guest->device().Quiesce([] {});
+      loop.RunUntilIdle();
+      guest.reset();
+    }
   }
   void Ask() { sent = guest->ring(0).Chain().Writable(16).Send(); }
   bool Answered() {
