@@ -74,7 +74,7 @@ class BlockGraph {
   enum class Naming : uint8_t { kMust, kMay };  // kMay: one is made up for a node that got none
   Result<std::string> NameNode(const std::optional<std::string>& wanted, Naming naming);
   Result<> CheckNameIsFree(const std::string& name) const;
-  Result<> BeginResize(GraphNode& node, uint64_t size_bytes) const;
+  Result<> BeginResize(GraphNode& node) const;
 
   Opener& opener_;
   unsigned made_up_names_ = 0;

@@ -224,7 +224,7 @@ Result<> FileNode::FlushImage() {
   return {};
 }
 
-Result<> FileNode::CheckResize(uint64_t /*size_bytes*/) const {
+Result<> FileNode::CheckResize() const {
   if (file_->read_only) {
     return Fail(Errc::kPermission, "it is read-only");
   }

@@ -61,7 +61,7 @@ class FileNode final : public GraphNode {
   bool configured_read_only() const override { return config_.read_only; }
   NodeInfo info() const override;
   Result<> FlushImage() override;
-  Result<> CheckResize(uint64_t size_bytes) const override;
+  Result<> CheckResize() const override;
   Result<> ResizeImage(uint64_t size_bytes) override;
   void ShowNewSize() override;
 

@@ -49,7 +49,7 @@ class GraphNode : public BlockNode {
   virtual Result<> FlushImage() = 0;
 
   // A new size, in three steps. Whether it is possible; control loop.
-  virtual Result<> CheckResize(uint64_t size_bytes) const = 0;
+  virtual Result<> CheckResize() const = 0;
   // The image itself, which CheckResize agreed to. Blocks as the disk does; any thread, while the node lives.
   virtual Result<> ResizeImage(uint64_t size_bytes) = 0;
   // limits() and channels follow the image, and listeners hear of it; control loop.

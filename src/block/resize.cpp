@@ -9,7 +9,7 @@ constexpr const char* kUser = "block_resize";
 }  // namespace
 
 // What has to be so, and QEMU's permission to resize, which its locks tell other processes of.
-Result<> BlockGraph::BeginResize(GraphNode& node, uint64_t size_bytes) const {
+Result<> BlockGraph::BeginResize(GraphNode& node) const {
   for (const NodeUser& user : node.users()) {
     if (user.name == kUser) {
       return Fail(Errc::kBusy, "it is being resized already; try again when that is over");
@@ -20,7 +20,7 @@ Result<> BlockGraph::BeginResize(GraphNode& node, uint64_t size_bytes) const {
       return Fail(Errc::kBusy, "it is under node '{}'; resize that one", name);
     }
   }
-  TRY(node.CheckResize(size_bytes));
+  TRY(node.CheckResize());
   return node.AddUse(kUser, {kPermissionResize, kPermissionAll});
 }
 
@@ -31,7 +31,7 @@ void BlockGraph::Resize(ControlLoop& loop, std::string_view name, uint64_t size_
     done(Fail(Errc::kNotFound, "there is no drive or node '{}'", name));
     return;
   }
-  if (Result<> begun = BeginResize(*node, size_bytes); !begun) {
+  if (Result<> begun = BeginResize(*node); !begun) {
     done(Prefix(std::move(begun), name));
     return;
   }
