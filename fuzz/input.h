@@ -20,6 +20,14 @@ class Input {
     return *data_++;
   }
   uint32_t Word() { return Byte() | static_cast<uint32_t>(Byte()) << 8; }
+  // Up to eight, the lowest first.
+  uint64_t Bytes(unsigned count) {
+    uint64_t value = 0;
+    for (unsigned i = 0; i < count; ++i) {
+      value |= uint64_t{Byte()} << (8 * i);
+    }
+    return value;
+  }
   std::string_view Text(size_t length) {
     length = std::min(length, left_);
     const std::string_view text(reinterpret_cast<const char*>(data_), length);

@@ -5,31 +5,13 @@
 
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <vector>
 
-#include "memory/ram_block.h"
+#include "kernel_file.h"
 
 namespace {
 
-constexpr uint64_t kRam = 32 << 20;
 constexpr size_t kPrefix = 2;
-
-nandu::UniqueFd FileOf(const std::vector<uint8_t>& bytes) {
-  nandu::UniqueFd fd(::memfd_create("fuzz", MFD_CLOEXEC));
-  return ::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())
-             ? std::move(fd)
-             : nandu::UniqueFd();
-}
-
-const nandu::GuestMemory& Memory() {
-  static const auto memory = std::make_unique<nandu::GuestMemory>(std::vector<nandu::RamRange>{
-      {0, kRam, nandu::RamBlock::CreateAnonymous("ram", kRam, nandu::RamBlock::Options{}).value(), 0,
-       false}});
-  return *memory;
-}
 
 void MakeHeader(std::vector<uint8_t>* bytes, size_t at) {
   nandu::wire::MultibootHeader header;
@@ -50,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   std::vector<uint8_t> bytes(data + kPrefix, data + size);
   MakeHeader(&bytes, size_t{data[1]} * 4);
-  auto file = nandu::BootFile::FromFd(FileOf(bytes), "fuzz");
+  auto file = nandu::BootFile::FromFd(nandu::FileOf(bytes), "fuzz");
   if (!file) {
     return 0;
   }
@@ -60,13 +42,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   std::vector<nandu::BootModule> modules;
   for (unsigned i = 0; i < data[0] % 4U; ++i) {
-    modules.push_back({*nandu::BootFile::FromFd(FileOf(bytes), "module"), "module with words"});
+    modules.push_back({*nandu::BootFile::FromFd(nandu::FileOf(bytes), "module"), "module with words"});
   }
   const nandu::ImageInput input{.command_line = "hello",
                                 .initrd = nullptr,
                                 .modules = modules,
-                                .memory = {.low_ram_bytes = kRam},
+                                .memory = {.low_ram_bytes = nandu::kKernelRam},
                                 .acpi_bytes = 128 * 1024};
-  static_cast<void>((*image)->Load(Memory(), input));
+  static_cast<void>((*image)->Load(nandu::KernelMemory(), input));
   return 0;
 }

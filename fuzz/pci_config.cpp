@@ -13,6 +13,7 @@
 #include "devices/pci/pci_regs.h"
 #include "devices/pci/pci_setup.h"
 #include "devices/pci/root_port.h"
+#include "input.h"
 #include "state/document.h"
 #include "support/fake_irq.h"
 
@@ -118,30 +119,6 @@ struct Board {
     Require(first.Load(StateReader(document, "/first")).has_value());
     Require(second.Load(StateReader(document, "/second")).has_value());
   }
-};
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  uint8_t Byte() {
-    if (left_ == 0) {
-      return 0;
-    }
-    left_--;
-    return *data_++;
-  }
-  uint64_t Bytes(unsigned n) {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < n; i++) {
-      value |= static_cast<uint64_t>(Byte()) << (8 * i);
-    }
-    return value;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
 };
 
 void Step(Board& board, Input& input) {

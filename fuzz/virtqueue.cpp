@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "input.h"
 #include "memory/dma_space.h"
 #include "memory/guest_memory.h"
 
@@ -20,24 +21,6 @@ using namespace nandu;  // NOLINT: a fuzz target is one file
 
 constexpr uint64_t kMemoryBytes = 16 * 1024;
 constexpr uint64_t kHole = 12 * 1024;  // a second piece of RAM begins here, elsewhere on the host
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  uint8_t Byte() {
-    if (left_ == 0) {
-      return 0;
-    }
-    --left_;
-    return *data_++;
-  }
-  uint16_t Word() { return static_cast<uint16_t>(Byte() | Byte() << 8); }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
-};
 
 class Silent final : public QueueNotifier {
  public:
