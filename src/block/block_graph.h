@@ -13,6 +13,7 @@
 #include <boost/json/fwd.hpp>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,13 +41,19 @@ class BlockGraph {
   // blockdev-del. kBusy while a device or another node uses it.
   Result<> RemoveNode(std::string_view node_name);
 
-  enum class Sharing : uint8_t { kAlone, kShareWrites };  // kShareWrites: share-rw=on, several may write
+  // kShareWrites: share-rw=on, several may write. kReading: whatever the node allows, it is only read (CD-ROM).
+  enum class Sharing : uint8_t { kAlone, kShareWrites, kReading };
   // Gives the node (by node name or drive id) to `user`, for writing unless its options say read-only, and
   // locks the image for that. kBusy when another user or process is in the way. The claim ends with the last
   // copy of the pointer, on the control loop.
   Result<std::shared_ptr<BlockNode>> Claim(std::string_view name, std::string_view user,
                                            Sharing sharing = Sharing::kAlone);
   bool Has(std::string_view name) const { return Find(name) != nullptr; }
+  // -drive without file=: a name for a CD-ROM drive that is empty.
+  Result<> AddEmptyDrive(const std::string& id);
+  bool IsEmptyDrive(std::string_view id) const { return empty_drives_.contains(id); }
+  // A medium for such a drive: -drive's options, without an id; answers the node's name. RemoveNode ends it.
+  Result<std::string> AddMedium(const boost::json::object& options);
   std::vector<NodeInfo> Nodes() const;  // in the order of their names
 
   // Every image to stable storage, on workers; `done` on the control loop with the first error.
@@ -78,6 +85,7 @@ class BlockGraph {
   unsigned made_up_names_ = 0;
   std::map<std::string, std::shared_ptr<GraphNode>, std::less<>> nodes_;
   std::map<std::string, std::shared_ptr<GraphNode>, std::less<>> drives_;  // -drive's ids
+  std::set<std::string, std::less<>> empty_drives_;
 };
 
 }  // namespace nandu

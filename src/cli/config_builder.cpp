@@ -32,7 +32,9 @@ Result<> Builder::Take(const Token& token) {
       {"audiodev", &Builder::Audiodev}, {"compat", &Builder::Compat},
       {"msg", &Builder::Msg},           {"smbios", &Builder::Smbios},
       {"global", &Builder::Global},     {"d", &Builder::LogItems},
-      {"trace", &Builder::TraceOption},
+      {"trace", &Builder::TraceOption}, {"cdrom", &Builder::Cdrom},
+      {"hda", &Builder::Hda},           {"hdb", &Builder::Hdb},
+      {"hdc", &Builder::Hdc},           {"hdd", &Builder::Hdd},
       {"watchdog-action", &Builder::WatchdogAct},
   };
   const std::string_view option = token.option->name;

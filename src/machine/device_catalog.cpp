@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "devices/legacy/debug_exit.h"
 #include "devices/legacy/debugcon.h"
+#include "devices/legacy/ide_drive.h"
 #include "devices/legacy/pvpanic.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/legacy/vm_generation_id.h"
@@ -15,6 +16,7 @@
 #include "devices/virtio/console/console_factory.h"
 #include "devices/virtio/net/net_factory.h"
 #include "devices/virtio/rng/rng_factory.h"
+#include "devices/virtio/scsi/scsi_factory.h"
 #include "machine/device_support.h"
 #include "machine/options_help.h"
 
@@ -29,10 +31,11 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
+      &IdeCdFactory(),          &IdeHdFactory(),
       &IsaDebugExitFactory(),   &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
       &PvPanicFactory(),        &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
       &VirtioRngPciFactory(),   &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
-      &VmGenerationIdFactory(),
+      &VmGenerationIdFactory(), &ScsiCdFactory(),           &ScsiHdFactory(),      &VirtioScsiPciFactory(),
   };
   return kCatalog;
 }

@@ -189,7 +189,6 @@ void ScsiUnit::Execute(ScsiCommand* command) {
     case Op::kModeSense10: ModeSense(*command, true); return;
     case Op::kModeSelect6: dialect() == Dialect::kScsi ? ModeSelectCommand(*command, false) : Dispatch(*command); return;
     case Op::kModeSelect10: dialect() == Dialect::kScsi ? ModeSelectCommand(*command, true) : Dispatch(*command); return;
-    case Op::kReportLuns: dialect() == Dialect::kScsi ? ReportLuns(*command) : Dispatch(*command); return;
     default: Dispatch(*command);
   }
 }
@@ -399,17 +398,6 @@ void ScsiUnit::ModeSelectCommand(ScsiCommand& command, bool ten) {
     return;
   }
   Good(command, length);
-}
-
-// SPC-4, 6.33. The carrier answers for a target with several units; alone, this one is LUN 0.
-void ScsiUnit::ReportLuns(ScsiCommand& command) {
-  const uint32_t allocation = Be32(&command.cdb[6]);
-  if (allocation < 16) {
-    Check(command, scsi::kBadField);
-    return;
-  }
-  const std::array<uint8_t, 16> reply = {0, 0, 0, 8};
-  Reply(command, reply, allocation);
 }
 
 }  // namespace nandu

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +71,7 @@ class ScsiUnit {
   const std::shared_ptr<DiskFront>& shared_disk() const { return disk_; }
   const ScsiCounters& counters() const { return counters_; }
 
+  // REPORT LUNS is its carrier's, who knows the others.
   void Execute(ScsiCommand* command);
   // SAM-5: a logical unit reset, or with the bus. With a unit attention, unless it is ATAPI's.
   virtual void Reset();
@@ -123,7 +123,6 @@ class ScsiUnit {
   void RequestSense(ScsiCommand& command);
   void ModeSense(ScsiCommand& command, bool ten);
   void ModeSelectCommand(ScsiCommand& command, bool ten);
-  void ReportLuns(ScsiCommand& command);
   static void OnDisk(DiskRequest* request, DiskResult result);
 
   const std::shared_ptr<DiskFront> disk_;
