@@ -14,6 +14,7 @@
 #include "machine/kvm_board.h"
 #include "machine/lifecycle.h"
 #include "machine/machine.h"
+#include "machine/media.h"
 #include "machine/q35.h"
 #include "sandbox/opener.h"
 
@@ -66,6 +67,7 @@ struct Machine::Impl {
   std::unique_ptr<Q35> q35;
   std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
   std::vector<Device*> all_devices;
+  Media media{backends.blocks, [this]() -> const std::vector<Device*>& { return all_devices; }};
   VmGenerationId* generation_id = nullptr;  // in devices, where there is one
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
