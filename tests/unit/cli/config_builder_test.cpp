@@ -123,8 +123,8 @@ TEST(CommandLine, VirtioDriveMakesItsDisk) {
   EXPECT_EQ(JsonText(line->config.devices[0].options.values), R"({"drive": "virtio0", "serial": "S1"})");
 }
 
-TEST(CommandLine, DefaultDriveInterfaceIsRefusedWithTheWayOut) {
-  EXPECT_THAT(ErrorOf({"-drive", "file=a.raw"}), HasSubstr("use if=virtio"));
+TEST(CommandLine, DriveInterfacesOfOtherBoardsAreRefusedWithTheWayOut) {
+  EXPECT_THAT(ErrorOf({"-drive", "file=a.raw,if=scsi"}), HasSubstr("use if=ide, if=virtio"));
 }
 
 TEST(CommandLine, LibvirtsMemoryBackendIsTheRam) {
