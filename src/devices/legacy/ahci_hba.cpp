@@ -105,6 +105,9 @@ void AhciHba::WriteCommandLocked(unsigned index, uint32_t value) {
   }
   if ((value & ahci::kFisReceive) != 0) {
     port.command |= ahci::kFisRunning;
+    if (live.engine == nullptr) {
+      GreetLocked(index);
+    }
   }
   SettleLocked(index);
   if (live.engine != nullptr && (value & ahci::kStart) != 0) {
@@ -122,7 +125,7 @@ void AhciHba::SettleLocked(unsigned index) {
   if ((port.command & ahci::kStart) == 0) {
     port.command &= ~ahci::kListRunning;
   }
-  if ((port.command & ahci::kFisRunning) != 0 && !live.resetting) {
+  if ((port.command & ahci::kFisRunning) != 0 && live.engine != nullptr && !live.resetting) {
     GreetLocked(index);
   }
 }

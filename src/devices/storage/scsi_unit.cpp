@@ -1,6 +1,7 @@
 #include "devices/storage/scsi_unit.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "devices/storage/bytes.h"
 #include "devices/storage/scatter.h"
