@@ -1,5 +1,5 @@
-// A guest that drives AHCI ports with a disk and a CD-ROM drive: registers, command lists and tables as it likes.
-// Afterwards what is saved must load again.
+// A guest that drives AHCI ports with a disk and a CD-ROM drive: registers, command lists and tables as it
+// likes. Afterwards what is saved must load again.
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
@@ -99,14 +99,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Board board;
   for (size_t at = 0; size - at >= kRecord; at += kRecord) {
     const uint8_t* const bytes = data + at;
-    const uint32_t value = bytes[4] | uint32_t{bytes[5]} << 8 | uint32_t{bytes[6]} << 16 | uint32_t{bytes[7]} << 24;
+    const uint32_t value =
+        bytes[4] | uint32_t{bytes[5]} << 8 | uint32_t{bytes[6]} << 16 | uint32_t{bytes[7]} << 24;
     const uint64_t offset = (bytes[1] | uint64_t{bytes[2]} << 8) % 0x300;
     switch (bytes[0] & 7) {
       case 0: static_cast<void>(board.host.memory.Read(kAbar + offset, 4)); break;
       case 1: static_cast<void>(board.host.memory.Write(kAbar + offset, 4, value)); break;
-      case 2: static_cast<void>(board.ram->Write(Gpa{(bytes[1] | uint64_t{bytes[2]} << 8) << 2}, &value, 4)); break;
+      case 2:
+        static_cast<void>(board.ram->Write(Gpa{(bytes[1] | uint64_t{bytes[2]} << 8) << 2}, &value, 4));
+        break;
       case 3: PlaceCommand(board, bytes); break;
-      case 4: static_cast<void>(board.host.memory.Write(kAbar + 0x138 + (bytes[1] & 0x80), 4, value & 3)); break;
+      case 4:
+        static_cast<void>(board.host.memory.Write(kAbar + 0x138 + (bytes[1] & 0x80), 4, value & 3));
+        break;
       case 5: static_cast<void>(board.root->WriteConfig(0, 0xfa, 4, 2, bytes[1] & 7)); break;
       case 6:
         board.Quiesce();

@@ -1,5 +1,5 @@
-// A guest that sends a disk and a CD-ROM drive any commands, with any buffers, over SCSI and behind ATAPI. Afterwards what
-// each saves must load again.
+// A guest that sends a disk and a CD-ROM drive any commands, with any buffers, over SCSI and behind ATAPI.
+// Afterwards what each saves must load again.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -41,7 +41,8 @@ class BlockGraph {
   // blockdev-del. kBusy while a device or another node uses it.
   Result<> RemoveNode(std::string_view node_name);
 
-  // kShareWrites: share-rw=on, several may write. kReading: whatever the node allows, it is only read (CD-ROM).
+  // kShareWrites: share-rw=on, several may write. kReading: whatever the node allows, it is only read
+  // (CD-ROM).
   enum class Sharing : uint8_t { kAlone, kShareWrites, kReading };
   // Gives the node (by node name or drive id) to `user`, for writing unless its options say read-only, and
   // locks the image for that. kBusy when another user or process is in the way. The claim ends with the last

@@ -40,7 +40,9 @@ Result<> Builder::ShortDrive(std::string_view file, unsigned port, bool cdrom) {
   if (cdrom) {
     bag["media"] = "cdrom";
   }
-  return AddDrive(std::move(bag), Format("-{} {}", cdrom ? "cdrom" : std::string("hd") + static_cast<char>('a' + port), file));
+  return AddDrive(
+      std::move(bag),
+      Format("-{} {}", cdrom ? "cdrom" : std::string("hd") + static_cast<char>('a' + port), file));
 }
 
 // index= alone, or bus= and unit=: a SATA port has one unit, so that both name the port.
@@ -52,7 +54,8 @@ Result<unsigned> Builder::TakePort(boost::json::object* bag) {
     return Fail(Errc::kInvalidArgument, "index= and bus=,unit= say the same thing; give one of them");
   }
   if (!unit.empty() && unit != "0") {
-    return Fail(Errc::kInvalidArgument, "unit={}: a SATA port has one drive; choose a port with index= or bus=", unit);
+    return Fail(Errc::kInvalidArgument,
+                "unit={}: a SATA port has one drive; choose a port with index= or bus=", unit);
   }
   const std::string& given = index.empty() ? bus : index;
   if (!given.empty()) {
@@ -75,7 +78,8 @@ Result<> Builder::AddDrive(boost::json::object bag, const std::string& source) {
   interface = interface.empty() ? "ide" : interface;
   if (interface != "virtio" && interface != "none" && interface != "ide") {
     return Fail(Errc::kUnsupported,
-                "if={}: a q35 board has no such controller of its own; use if=ide, if=virtio, or if=none with a -device",
+                "if={}: a q35 board has no such controller of its own; use if=ide, if=virtio, or if=none "
+                "with a -device",
                 interface);
   }
   const std::string media = TRY(TakeString(&bag, "media"));

@@ -1,5 +1,5 @@
-// What a port's engine tells the registers, and what the guest sees of it. Serial ATA AHCI 1.3.1, sections 5.3
-// (commands), 5.4 and 5.5 (data) and 6.2 (errors). The engine's loop.
+// What a port's engine tells the registers, and what the guest sees of it. Serial ATA AHCI 1.3.1,
+// sections 5.3 (commands), 5.4 and 5.5 (data) and 6.2 (errors). The engine's loop.
 #include <algorithm>
 
 #include "devices/legacy/ahci_hba.h"
@@ -151,7 +151,8 @@ void AhciHba::DeliverLocked(AhciPortState& port, const Answer& answer) {
   } else {
     const uint64_t list = uint64_t{port.list_base_upper} << 32 | port.list_base;
     const auto moved = static_cast<uint32_t>(answer.moved);
-    if (!bus_.WriteMemory(list + ahci::kHeaderBytes * answer.slot + ahci::kHeaderMoved, &moved, sizeof(moved))) {
+    if (!bus_.WriteMemory(list + ahci::kHeaderBytes * answer.slot + ahci::kHeaderMoved, &moved,
+                          sizeof(moved))) {
       counters_.lost_fises.Add();
     }
     const bool pio = answer.protocol == AtaProtocol::kPioIn || answer.protocol == AtaProtocol::kPioOut;

@@ -1,9 +1,9 @@
-// The registers of an AHCI host bus adapter with six ports. Serial ATA AHCI 1.3.1, sections 3 (registers), 10.4
-// (resets) and 10.7 (interrupts). Any vCPU thread, and the I/O loop of each port's drive (ahci_port.h); its own
-// leaf mutex.
+// The registers of an AHCI host bus adapter with six ports. Serial ATA AHCI 1.3.1, sections 3
+// (registers), 10.4 (resets) and 10.7 (interrupts). Any vCPU thread, and the I/O loop of each port's drive
+// (ahci_port.h); its own leaf mutex.
 //
-// A port takes its time where the specification lets it: PxCMD.CR, PxSSTS.DET and GHC.HR show what is asked for
-// once nothing of the port's is in flight, so that no register write waits for a disk.
+// A port takes its time where the specification lets it: PxCMD.CR, PxSSTS.DET and GHC.HR show what is asked
+// for once nothing of the port's is in flight, so that no register write waits for a disk.
 //
 // What a port without a drive does is QEMU 7.2's: once software lets it receive, it delivers one register
 // FIS, with the task file of an absent drive; commands stay issued for ever.
@@ -134,9 +134,9 @@ class AhciHba final {
   // What is not state: it is over when the VM is quiesced.
   struct Live {
     Engine* engine = nullptr;
-    uint32_t in_flight = 0;   // slots in the engine's hands
+    uint32_t in_flight = 0;  // slots in the engine's hands
     uint32_t generation = 0;
-    bool resetting = false;   // the engine has to reset its drive
+    bool resetting = false;  // the engine has to reset its drive
   };
   uint64_t ReadLocked(uint64_t offset, unsigned size) NANDU_TA(requires_capability(mutex_));
   uint32_t ReadRegisterLocked(uint64_t offset) NANDU_TA(requires_capability(mutex_));
@@ -144,8 +144,7 @@ class AhciHba final {
   void WriteLocked(uint64_t offset, unsigned size, uint64_t value) NANDU_TA(requires_capability(mutex_));
   void WriteRegisterLocked(uint64_t offset, uint32_t value) NANDU_TA(requires_capability(mutex_));
   void WriteControlLocked(uint32_t value) NANDU_TA(requires_capability(mutex_));
-  void WritePortLocked(unsigned index, uint64_t offset, uint32_t value)
-      NANDU_TA(requires_capability(mutex_));
+  void WritePortLocked(unsigned index, uint64_t offset, uint32_t value) NANDU_TA(requires_capability(mutex_));
   void WriteCommandLocked(unsigned index, uint32_t value) NANDU_TA(requires_capability(mutex_));
 
   void GreetLocked(unsigned index) NANDU_TA(requires_capability(mutex_));

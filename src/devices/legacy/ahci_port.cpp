@@ -22,7 +22,8 @@ bool IsQueued(uint8_t command) {
 
 }  // namespace
 
-AhciPort::AhciPort(EventLoop& loop, AhciHba& hba, unsigned index, DmaSpace& dma, std::shared_ptr<AtaDrive> drive)
+AhciPort::AhciPort(EventLoop& loop, AhciHba& hba, unsigned index, DmaSpace& dma,
+                   std::shared_ptr<AtaDrive> drive)
     : loop_(loop), hba_(hba), index_(index), dma_(dma), drive_(std::move(drive)) {
   for (unsigned number = 0; number < slots_.size(); ++number) {
     slots_[number].port = this;
@@ -111,7 +112,8 @@ bool AhciPort::Start(Slot& slot) {
     return true;
   };
   // 4.2.2: what may be changed by the guest at any time is copied once.
-  if (!slot.memory->Read(Gpa{slot.list_base + ahci::kHeaderBytes * slot.number}, header.data(), header.size())) {
+  if (!slot.memory->Read(Gpa{slot.list_base + ahci::kHeaderBytes * slot.number}, header.data(),
+                         header.size())) {
     return fault();
   }
   const uint32_t flags = Le32(header.data());

@@ -1,8 +1,9 @@
-// The data half of one AHCI port with a drive: reads command lists, tables and regions from guest memory, hands
-// commands to the drive, tells the registers what became of them. Serial ATA AHCI 1.3.1, sections 4.2 and 5.
+// The data half of one AHCI port with a drive: reads command lists, tables and regions from guest memory,
+// hands commands to the drive, tells the registers what became of them. Serial ATA AHCI 1.3.1, sections 4.2
+// and 5.
 //
-// Lives on one I/O loop and takes no lock of its own; Kick, Stuck and the constructor: any thread. Queued commands
-// run together, others alone. A command is 32 pooled records at most.
+// Lives on one I/O loop and takes no lock of its own; Kick, Stuck and the constructor: any thread. Queued
+// commands run together, others alone. A command is 32 pooled records at most.
 #pragma once
 
 #include <array>
@@ -82,12 +83,12 @@ class AhciPort final : public AhciHba::Engine, public std::enable_shared_from_th
   std::array<Slot, 32> slots_;
   uint32_t waiting_ = 0;  // taken, not begun
   uint32_t running_ = 0;
-  bool alone_ = false;    // what runs is not a queued command
+  bool alone_ = false;  // what runs is not a queued command
   bool soft_reset_ = false;
   bool paused_ = false;
-  bool held_ = false;     // a command was parked: the VM stops
+  bool held_ = false;  // a command was parked: the VM stops
   bool starting_ = false;
-  unsigned next_ = 0;     // slots are taken round robin
+  unsigned next_ = 0;  // slots are taken round robin
   std::vector<UniqueFunction<void()>> drained_;
 };
 

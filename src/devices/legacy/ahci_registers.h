@@ -44,14 +44,14 @@ constexpr uint32_t kFisRunning = 1 << 14;
 constexpr uint32_t kListRunning = 1 << 15;
 constexpr uint32_t kCommandWritable = 0x0f82001f;
 constexpr uint32_t kInterruptsThere = 0xfdc000ff;
-constexpr uint32_t kDeviceToHost = 1 << 0;  // PxIS, DHRS
-constexpr uint32_t kPioSetup = 1 << 1;      // PSS
-constexpr uint32_t kSetDeviceBits = 1 << 3;  // SDBS
-constexpr uint32_t kHostBusFatal = 1 << 29;  // HBFS
+constexpr uint32_t kDeviceToHost = 1 << 0;    // PxIS, DHRS
+constexpr uint32_t kPioSetup = 1 << 1;        // PSS
+constexpr uint32_t kSetDeviceBits = 1 << 3;   // SDBS
+constexpr uint32_t kHostBusFatal = 1 << 29;   // HBFS
 constexpr uint32_t kTaskFileError = 1 << 30;  // TFES
 constexpr uint32_t kTaskFileBusy = 0x80;      // PxTFD, STS.BSY
 constexpr uint32_t kLinkUp = 0x113;           // PxSSTS: a device, generation 1, active
-constexpr uint32_t kDetection = 0x0f;       // PxSCTL, DET
+constexpr uint32_t kDetection = 0x0f;         // PxSCTL, DET
 constexpr uint32_t kDetectionReset = 1;
 
 // Serial ATA 3.x, 10.5.6: a register FIS with the interrupt bit from a drive that is not there, and where it

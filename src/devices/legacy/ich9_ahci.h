@@ -1,5 +1,6 @@
-// The ICH9's SATA function at 1f.2 in AHCI mode, with six ports for drives (ide_drive.h): the buses ide.0 to ide.5.
-// Intel ICH9 datasheet (316972), chapter 14. Device functions: control thread; registers: any vCPU thread.
+// The ICH9's SATA function at 1f.2 in AHCI mode, with six ports for drives (ide_drive.h): the buses ide.0 to
+// ide.5. Intel ICH9 datasheet (316972), chapter 14. Device functions: control thread; registers: any vCPU
+// thread.
 #pragma once
 
 #include <array>

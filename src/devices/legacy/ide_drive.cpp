@@ -28,7 +28,8 @@ Result<IdeBus*> FindBus(DeviceHost& host, const IdeDriveOptions& options) {
       return bus;
     }
   }
-  return Fail(Errc::kNotFound, "no IDE bus has room for another drive; use virtio-scsi-pci with scsi-hd or scsi-cd");
+  return Fail(Errc::kNotFound,
+              "no IDE bus has room for another drive; use virtio-scsi-pci with scsi-hd or scsi-cd");
 }
 
 AtaIdentity IdentityOf(const IdeDriveOptions& options, const IdeBus& bus, std::string_view model) {
@@ -41,7 +42,8 @@ AtaIdentity IdentityOf(const IdeDriveOptions& options, const IdeBus& bus, std::s
   return identity;
 }
 
-Result<std::unique_ptr<Device>> BuildDisk(DeviceHost& host, const std::string& id, const IdeDiskOptions& options) {
+Result<std::unique_ptr<Device>> BuildDisk(DeviceHost& host, const std::string& id,
+                                          const IdeDiskOptions& options) {
   IdeDrive::Parts parts;
   parts.id = id;
   parts.driver = "ide-hd";
@@ -50,7 +52,8 @@ Result<std::unique_ptr<Device>> BuildDisk(DeviceHost& host, const std::string& i
   const OpenedDisk opened = TRY(OpenDisk(host, *loop, options, id, DiskKind::kDisk));
   if (opened.logical_block_size != ata::kSectorBytes) {
     DiskFront::Close(opened.front);
-    return Fail(Errc::kInvalidArgument, "logical_block_size={}: an IDE disk has sectors of 512 bytes; use scsi-hd",
+    return Fail(Errc::kInvalidArgument,
+                "logical_block_size={}: an IDE disk has sectors of 512 bytes; use scsi-hd",
                 opened.logical_block_size);
   }
   AtaDiskConfig config;
@@ -65,7 +68,8 @@ Result<std::unique_ptr<Device>> BuildDisk(DeviceHost& host, const std::string& i
   return IdeDrive::Create(std::move(parts));
 }
 
-Result<std::unique_ptr<Device>> BuildCd(DeviceHost& host, const std::string& id, const IdeDriveOptions& options) {
+Result<std::unique_ptr<Device>> BuildCd(DeviceHost& host, const std::string& id,
+                                        const IdeDriveOptions& options) {
   IdeDrive::Parts parts;
   parts.id = id;
   parts.driver = "ide-cd";
@@ -120,10 +124,9 @@ Result<> Validate(const IdeDriveOptions& options) {
     return Fail(Errc::kInvalidArgument, "unit={}: a SATA port has one drive; choose a port with bus=ide.N",
                 options.unit);
   }
-  for (const auto& [text, most, name] :
-       {std::tuple(options.serial.value_or(""), kMaxSerial, "serial"),
-        std::tuple(options.model.value_or(""), kMaxModel, "model"),
-        std::tuple(options.ver.value_or(""), kMaxVersion, "ver")}) {
+  for (const auto& [text, most, name] : {std::tuple(options.serial.value_or(""), kMaxSerial, "serial"),
+                                         std::tuple(options.model.value_or(""), kMaxModel, "model"),
+                                         std::tuple(options.ver.value_or(""), kMaxVersion, "ver")}) {
     if (text.size() > most) {
       return Fail(Errc::kInvalidArgument, "{}={} is too long; it has at most {} bytes", name, text, most);
     }
@@ -140,8 +143,8 @@ const DeviceFactory& IdeHdFactory() {
       .options = [] { return &TypeOf<IdeDiskOptions>(); },
       .create = [](DeviceHost& host, const std::string& id,
                    const boost::json::object& options) -> Result<std::unique_ptr<Device>> {
-        const IdeDiskOptions parsed = TRY(FromJson<IdeDiskOptions>(
-            options, {.path = "ide-hd", .field_word = "property", .lenient = true}));
+        const IdeDiskOptions parsed = TRY(
+            FromJson<IdeDiskOptions>(options, {.path = "ide-hd", .field_word = "property", .lenient = true}));
         return Prefix(BuildDisk(host, id, parsed), id);
       },
   };

@@ -1,5 +1,5 @@
-// ide-hd and ide-cd: drives on a port of the AHCI function, their options as QEMU 7.2 names them, and their rows for
-// the device catalog. Control thread.
+// ide-hd and ide-cd: drives on a port of the AHCI function, their options as QEMU 7.2 names them, and their
+// rows for the device catalog. Control thread.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,9 @@ class IdeDrive final : public Device, public HasCdDrive {
   std::string StatePath() const override {
     return parts_.bus->controller().DriveStatePath(parts_.bus->port());
   }
-  const std::optional<int32_t>& bootindex() const { return parts_.bootindex; }  // where firmware looks, lowest first
+  const std::optional<int32_t>& bootindex() const {
+    return parts_.bootindex;
+  }  // where firmware looks, lowest first
   unsigned port() const { return parts_.bus->port(); }
   CdDrive* cd_drive() override { return parts_.cd.get(); }
 

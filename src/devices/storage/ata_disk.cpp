@@ -11,8 +11,8 @@ using ata::Op;
 
 namespace {
 
-constexpr size_t kMaxPieces = 1024;                          // of one request (IOV_MAX)
-constexpr uint64_t kMaxRequestBytes = uint64_t{64} << 20;    // 65536 sectors are 32 MiB
+constexpr size_t kMaxPieces = 1024;                        // of one request (IOV_MAX)
+constexpr uint64_t kMaxRequestBytes = uint64_t{64} << 20;  // 65536 sectors are 32 MiB
 
 }  // namespace
 
@@ -44,7 +44,8 @@ void AtaDisk::Reset() {
 
 Result<> AtaDisk::Load(const AtaDriveState& state) {
   if (state.unit.size_bytes != disk_->size_bytes()) {
-    return Fail(Errc::kCorrupt, "the guest's disk has {} bytes, the image {}; give it the image it was saved with",
+    return Fail(Errc::kCorrupt,
+                "the guest's disk has {} bytes, the image {}; give it the image it was saved with",
                 state.unit.size_bytes, disk_->size_bytes());
   }
   state_ = state;
@@ -116,7 +117,8 @@ void AtaDisk::Execute(AtaCommand* command) {
     case Op::kVerify:
     case Op::kVerifyExt: {
       uint64_t sector = 0;
-      FirstSector(it, Op{it.in.command} == Op::kVerifyExt, &sector) ? Good(it) : Abort(it, ata::kErrorIdNotFound);
+      FirstSector(it, Op{it.in.command} == Op::kVerifyExt, &sector) ? Good(it)
+                                                                    : Abort(it, ata::kErrorIdNotFound);
       return;
     }
     case Op::kSetMultiple: {
@@ -129,7 +131,10 @@ void AtaDisk::Execute(AtaCommand* command) {
       Good(it);
       return;
     }
-    case Op::kCheckPower: it.out.count = 0xff; Good(it); return;  // active
+    case Op::kCheckPower:
+      it.out.count = 0xff;
+      Good(it);
+      return;  // active
     case Op::kRecalibrate:
     case Op::kSeek:
     case Op::kInitializeParameters:
@@ -229,8 +234,8 @@ void AtaDisk::OnDisk(DiskRequest* request, DiskResult result) {
       return;
     case DiskResult::kUnsupported: self.Abort(command); return;
     case DiskResult::kFailed:
-      self.Abort(command, request->io.op == BlockRequest::Op::kRead ? ata::kErrorUncorrectable
-                                                                    : ata::kErrorAborted);
+      self.Abort(command,
+                 request->io.op == BlockRequest::Op::kRead ? ata::kErrorUncorrectable : ata::kErrorAborted);
   }
 }
 

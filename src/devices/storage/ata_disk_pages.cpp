@@ -24,13 +24,13 @@ struct SmartAttribute {
   uint8_t threshold;
 };
 constexpr SmartAttribute kAttributes[] = {
-    {1, 0x03, 100, 100, {0, 0, 0, 0, 0, 0}, 6},          // raw read error rate
-    {3, 0x03, 100, 100, {16, 0, 0, 0, 0, 0}, 0},         // spin-up time
-    {4, 0x02, 100, 100, {0, 0, 0, 0, 0, 0}, 20},         // starts and stops
-    {5, 0x03, 100, 100, {0, 0, 0, 0, 0, 0}, 36},         // reallocated sectors
-    {9, 0x03, 100, 100, {1, 0, 0, 0, 0, 0}, 0},          // hours powered on
-    {12, 0x03, 100, 100, {0, 0, 0, 0, 0, 0}, 0},         // power cycles
-    {190, 0x03, 69, 69, {31, 0, 31, 31, 0, 0}, 50},      // temperature
+    {1, 0x03, 100, 100, {0, 0, 0, 0, 0, 0}, 6},      // raw read error rate
+    {3, 0x03, 100, 100, {16, 0, 0, 0, 0, 0}, 0},     // spin-up time
+    {4, 0x02, 100, 100, {0, 0, 0, 0, 0, 0}, 20},     // starts and stops
+    {5, 0x03, 100, 100, {0, 0, 0, 0, 0, 0}, 36},     // reallocated sectors
+    {9, 0x03, 100, 100, {1, 0, 0, 0, 0, 0}, 0},      // hours powered on
+    {12, 0x03, 100, 100, {0, 0, 0, 0, 0, 0}, 0},     // power cycles
+    {190, 0x03, 69, 69, {31, 0, 31, 31, 0, 0}, 50},  // temperature
 };
 
 }  // namespace
@@ -79,8 +79,8 @@ void AtaDisk::Identify(AtaCommand& command) {
   word(76, 0x0100);                        // NCQ
   word(80, 0x00f0);                        // ATA/ATAPI-4 to 7
   word(81, 0x0016);
-  word(82, 0x4021);                          // NOP, write cache, SMART
-  word(83, 0x7400);                          // FLUSH CACHE, EXT, 48 bits
+  word(82, 0x4021);  // NOP, write cache, SMART
+  word(83, 0x7400);  // FLUSH CACHE, EXT, 48 bits
   word(84, config_.identity.wwn != 0 ? 0x4100 : 0x4000);
   word(85, 0x4000u | (state_.smart ? 1u : 0u) | (state_.write_cache ? 0x20u : 0u));
   word(86, 0x3400);
@@ -89,7 +89,8 @@ void AtaDisk::Identify(AtaCommand& command) {
   word(93, 0x6001);
   dword(100, total);
   word(102, static_cast<unsigned>(total >> 32 & 0xffff));
-  word(106, 0x6000u | static_cast<unsigned>(std::countr_zero(config_.physical_block_size / ata::kSectorBytes)));
+  word(106,
+       0x6000u | static_cast<unsigned>(std::countr_zero(config_.physical_block_size / ata::kSectorBytes)));
   if (config_.identity.wwn != 0) {
     for (unsigned i = 0; i < 4; ++i) {
       word(108 + i, config_.identity.wwn >> (48 - 16 * i) & 0xffff);
@@ -133,15 +134,15 @@ void AtaDisk::Smart(AtaCommand& command) {
         page[367] = 0x19;  // capabilities: immediate, and self-tests
         page[368] = 0x03;
         page[370] = 0x01;
-        page[372] = 2;  // minutes a short test takes,
+        page[372] = 2;   // minutes a short test takes,
         page[373] = 54;  // and an extended one
         page[374] = 1;
       }
       PutChecksum(page);
       ReplyPio(command, page);
       return;
-    case 0xd2:                            // autosave
-    case 0xd4: Good(command); return;     // a test at once: passed
+    case 0xd2:                         // autosave
+    case 0xd4: Good(command); return;  // a test at once: passed
     case 0xd5:
       // The summary error log and the self-test log are empty.
       if ((command.in.lba & 0xff) != 0x01 && (command.in.lba & 0xff) != 0x06) {

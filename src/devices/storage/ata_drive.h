@@ -1,5 +1,5 @@
-// A drive on an ATA port, and one command on its way through it. The port carries registers and data; what they
-// mean is the drive's. ATA8-ACS. The port's I/O loop only, but for what Save and Load say.
+// A drive on an ATA port, and one command on its way through it. The port carries registers and data; what
+// they mean is the drive's. ATA8-ACS. The port's I/O loop only, but for what Save and Load say.
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ struct AtaCommand {
   // ---- the port's, before Execute ----
   AtaRegisters in;
   std::array<uint8_t, 16> cdb{};
-  std::span<const iovec> data;  // the guest's memory, in the direction the command has
+  std::span<const iovec> data;                  // the guest's memory, in the direction the command has
   void (*done)(AtaCommand* command) = nullptr;  // on the loop, once; may run within Execute
   void* owner = nullptr;
 
@@ -42,9 +42,9 @@ struct AtaCommand {
   AtaRegisters out;
   uint8_t status = 0;
   uint8_t error = 0;
-  uint64_t moved = 0;       // bytes
-  bool to_memory = false;   // ... that way
-  bool parked = false;      // the VM stops: not answered, to be executed again
+  uint64_t moved = 0;      // bytes
+  bool to_memory = false;  // ... that way
+  bool parked = false;     // the VM stops: not answered, to be executed again
 
   // ---- the drive's own ----
   AtaDrive* drive = nullptr;
@@ -72,8 +72,8 @@ struct AtaDriveState {
   ScsiUnitState unit;  // ATAPI
 };
 BOOST_DESCRIBE_STRUCT(AtaDriveState, (),
-                      (write_cache, smart, multiple, dma_mode, dma_kind, failed_tag, failed_lba, failed_status,
-                       failed_error, unit))
+                      (write_cache, smart, multiple, dma_mode, dma_kind, failed_tag, failed_lba,
+                       failed_status, failed_error, unit))
 Result<> Validate(const AtaDriveState& state);
 
 class AtaDrive {
@@ -89,8 +89,8 @@ class AtaDrive {
   virtual DiskFront& disk() = 0;
   virtual void Execute(AtaCommand* command) = 0;
   virtual void Reset() = 0;
-  virtual AtaDriveState Save() const = 0;                     // while the port is quiesced
-  virtual Result<> Load(const AtaDriveState& state) = 0;      // likewise
+  virtual AtaDriveState Save() const = 0;                 // while the port is quiesced
+  virtual Result<> Load(const AtaDriveState& state) = 0;  // likewise
 };
 
 // Who an ATA drive says it is.
