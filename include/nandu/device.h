@@ -136,6 +136,14 @@ class DeviceHost {
     return Fail(Errc::kUnsupported, "drive '{}' cannot be shared here; leave share-rw out", drive);
   }
 
+  // A node that is only read, as a CD-ROM's.
+  virtual Result<std::shared_ptr<BlockNode>> ClaimBlockNodeForReading(std::string_view drive, std::string_view user) {
+    return ClaimBlockNode(drive, user);
+  }
+  virtual bool DriveIsEmpty(std::string_view /*drive*/) const { return false; }  // a -drive without an image
+  // The tray of a drive went out or in, by whoever's hand. `drive`: -drive's id, or empty. Any thread.
+  virtual void TrayMoved(std::string_view /*drive*/, std::string_view /*id*/, bool /*open*/) {}
+
   // The VM's one memory balloon (nandu/balloon.h), for as long as the device that offers it holds it. Control thread.
   Result<> OfferBalloon(const std::shared_ptr<Balloon>& balloon) {
     if (!balloon_.expired()) {

@@ -84,7 +84,7 @@ Result<std::string> BlockGraph::NameNode(const std::optional<std::string>& wante
 }
 
 Result<> BlockGraph::CheckNameIsFree(const std::string& name) const {
-  if (Find(name) != nullptr) {
+  if (Find(name) != nullptr || IsEmptyDrive(name)) {
     return Fail(Errc::kExists, "there is a node or drive '{}' already", name);
   }
   return {};
@@ -202,6 +202,9 @@ std::shared_ptr<GraphNode> BlockGraph::Find(std::string_view name) const {
 Result<std::shared_ptr<BlockNode>> BlockGraph::Claim(std::string_view name, std::string_view user,
                                                      Sharing sharing) {
   const std::shared_ptr<GraphNode> node = Find(name);
+  if (node == nullptr && IsEmptyDrive(name)) {
+    return Fail(Errc::kNotFound, "drive '{}' has no image; give it file=PATH", name);
+  }
   if (node == nullptr) {
     std::vector<std::string_view> known;
     for (const auto* names : {&drives_, &nodes_}) {
@@ -213,10 +216,10 @@ Result<std::shared_ptr<BlockNode>> BlockGraph::Claim(std::string_view name, std:
   }
   ImageUse use;
   use.used = kPermissionConsistentRead;
-  if (!node->configured_read_only()) {
+  if (!node->configured_read_only() && sharing != Sharing::kReading) {
     use.used |= kPermissionWrite;
   }
-  if (sharing == Sharing::kAlone) {
+  if (sharing != Sharing::kShareWrites) {
     use.shared = static_cast<uint8_t>(use.shared & ~kPermissionWrite);
   }
   const std::string user_name(user);

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +42,9 @@ class BlockGraph {
   // blockdev-del. kBusy while a device or another node uses it.
   Result<> RemoveNode(std::string_view node_name);
 
-  enum class Sharing : uint8_t { kAlone, kShareWrites };  // kShareWrites: share-rw=on, several may write
+  // kShareWrites: share-rw=on, several may write. kReading: whatever the node allows, it is only read
+  // (CD-ROM).
+  enum class Sharing : uint8_t { kAlone, kShareWrites, kReading };
   // Gives the node (by node name or drive id) to `user`, for writing unless its options say read-only, and
   // locks the image for that. kBusy when another user or process is in the way. The claim ends with the last
   // copy of the pointer, on the control loop.
@@ -49,6 +52,11 @@ class BlockGraph {
                                            Sharing sharing = Sharing::kAlone);
   bool Has(std::string_view name) const { return Find(name) != nullptr; }
   std::optional<NodeInfo> InfoOf(std::string_view name) const;  // by node name or drive id
+  // -drive without file=: a name for a CD-ROM drive that is empty.
+  Result<> AddEmptyDrive(const std::string& id);
+  bool IsEmptyDrive(std::string_view id) const { return empty_drives_.contains(id); }
+  // A medium for such a drive: -drive's options, without an id; answers the node's name. RemoveNode ends it.
+  Result<std::string> AddMedium(const boost::json::object& options);
   std::vector<NodeInfo> Nodes() const;  // in the order of their names
 
   // Every image to stable storage, on workers; `done` on the control loop with the first error.
@@ -80,6 +88,7 @@ class BlockGraph {
   unsigned made_up_names_ = 0;
   std::map<std::string, std::shared_ptr<GraphNode>, std::less<>> nodes_;
   std::map<std::string, std::shared_ptr<GraphNode>, std::less<>> drives_;  // -drive's ids
+  std::set<std::string, std::less<>> empty_drives_;
 };
 
 }  // namespace nandu

@@ -52,6 +52,21 @@ Result<> BlockGraph::AddDrive(const std::string& id, const boost::json::object& 
   return {};
 }
 
+Result<> BlockGraph::AddEmptyDrive(const std::string& id) {
+  TRY(CheckNameIsFree(id));
+  empty_drives_.insert(id);
+  return {};
+}
+
+Result<std::string> BlockGraph::AddMedium(const boost::json::object& options) {
+  WalkOptions walk;
+  walk.field_word = "option";
+  walk.lenient = true;
+  const DriveOptions drive = TRY(FromJson<DriveOptions>(options, walk));
+  const std::shared_ptr<GraphNode> node = TRY(BuildDrive(drive));
+  return node->node_name();
+}
+
 Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& drive) {
   if (!drive.file || drive.file->empty()) {
     return Fail(Errc::kInvalidArgument, "a drive needs its image: file=PATH");

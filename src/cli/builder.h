@@ -78,6 +78,17 @@ class Builder {
   // builder_devices.cpp
   Result<> Device(std::string_view text);
   Result<> Drive(std::string_view text);
+
+  // builder_drives.cpp
+  Result<> Cdrom(std::string_view file) { return ShortDrive(file, 2, true); }
+  Result<> Hda(std::string_view file) { return ShortDrive(file, 0, false); }
+  Result<> Hdb(std::string_view file) { return ShortDrive(file, 1, false); }
+  Result<> Hdc(std::string_view file) { return ShortDrive(file, 2, false); }
+  Result<> Hdd(std::string_view file) { return ShortDrive(file, 3, false); }
+  Result<> ShortDrive(std::string_view file, unsigned port, bool cdrom);
+  Result<> AddDrive(boost::json::object bag, const std::string& source);
+  Result<unsigned> TakePort(boost::json::object* bag);
+  void DefaultCdrom();
   Result<> Blockdev(std::string_view text);
   Result<> Netdev(std::string_view text);
   Result<> Nic(std::string_view text);
@@ -112,6 +123,7 @@ class Builder {
   bool monitor_given_ = false;  // by -monitor, -mon or "mon:"
   bool default_nic_ = true;
   unsigned drive_count_[2] = {0, 0};  // if=virtio, if=none: for QEMU's made-up ids
+  std::set<unsigned> ide_ports_;      // that -drive has filled
   unsigned nic_count_ = 0;
   std::vector<DeviceConfig> nics_;                   // PCI addresses go to NICs first,
   std::vector<DeviceConfig> devices_;                // then to -device in key=value form,

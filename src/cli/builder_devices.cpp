@@ -1,4 +1,4 @@
-// -device, -drive, -blockdev, -netdev, -nic and -net.
+// -device, -blockdev, -netdev, -nic and -net. -drive is in builder_drives.cpp.
 
 #include <algorithm>
 
@@ -24,9 +24,6 @@ Result<std::string> TakeString(boost::json::object* bag, std::string_view key) {
   return text;
 }
 
-// The properties -drive has for its disk rather than for its image.
-constexpr std::string_view kDiskProperties[] = {"serial", "werror", "rerror"};
-
 }  // namespace
 
 Result<> Builder::Device(std::string_view text) {
@@ -46,55 +43,6 @@ Result<> Builder::Device(std::string_view text) {
   }
   TRY(FindDeviceFactory(device.driver));  // what nobody has is said before anything is opened
   (text.starts_with('{') ? json_devices_ : devices_).push_back(std::move(device));
-  return {};
-}
-
-Result<> Builder::Drive(std::string_view text) {
-  boost::json::object bag = TRY(ParseOptionBag(text, {}, Nesting::kFlat));
-  const std::string interface = TRY(TakeString(&bag, "if"));
-  if (interface != "virtio" && interface != "none") {
-    return Fail(Errc::kUnsupported,
-                "if={}: there is no such controller yet; use if=virtio, or if=none with a -device",
-                interface.empty() ? "ide (the default)" : interface);
-  }
-  const std::string media = TRY(TakeString(&bag, "media"));
-  if (!media.empty() && media != "disk") {
-    return Fail(Errc::kUnsupported,
-                "media={}: there is no CD-ROM drive yet; attach the image read-only as a disk", media);
-  }
-  for (const std::string_view place : {"index", "bus", "unit"}) {
-    const std::string at = TRY(TakeString(&bag, place));
-    if (!at.empty() && place != "index") {
-      return Fail(Errc::kUnsupported, "{}=: virtio disks have no buses and units", place);
-    }
-  }
-  unsigned& count = drive_count_[interface == "virtio" ? 0 : 1];
-  DriveConfig drive;
-  drive.id = TRY(TakeString(&bag, "id"));
-  if (drive.id.empty()) {
-    drive.id = Format("{}{}", interface, count);
-  }
-  ++count;
-  DeviceConfig disk;
-  disk.driver = "virtio-blk-pci";
-  disk.options.source = Format("-drive {}", text);
-  disk.options.values["drive"] = drive.id;
-  for (const std::string_view property : kDiskProperties) {
-    if (const boost::json::value* value = bag.if_contains(property)) {
-      if (interface == "none" && property == "serial") {
-        return Fail(Errc::kInvalidArgument, "{}= belongs to the disk: give it to its -device", property);
-      }
-      disk.options.values[property] = *value;
-      bag.erase(property);
-    }
-  }
-  drive.options = {std::move(bag), disk.options.source};
-  config_.drives.push_back(std::move(drive));
-  if (interface == "virtio") {
-    drive_devices_.push_back(std::move(disk));
-  } else {
-    drive_policies_.push_back(std::move(disk.options.values));
-  }
   return {};
 }
 
@@ -161,11 +109,12 @@ void Builder::FinishDevices() {
   if (!nodefaults_) {
     std::string left_out =
         default_nic_ && !has_nic && config_.netdevs.empty() ? "network card (e1000e), " : "";
-    left_out += "VGA, CD-ROM, floppy and parallel port";
+    left_out += "VGA and parallel port";
     out_.notes.push_back(Format(
         "default devices left out because nandu does not have them yet: {} (-nodefaults takes them away)",
         left_out));
   }
+  DefaultCdrom();
   // As QEMU: rerror= and werror= of a -drive are for the disk that uses it, unless that has its own.
   for (auto* list : {&devices_, &json_devices_}) {
     for (DeviceConfig& device : *list) {

@@ -18,7 +18,7 @@ constexpr std::string_view kNoMigration = "it waits for migration and snapshots"
 constexpr std::string_view kTcgOnly = "it belongs to QEMU's translator; nandu runs guests on KVM only";
 constexpr std::string_view kNoXen = "nandu runs on KVM, not on Xen";
 constexpr std::string_view kNoUsb = "it waits for USB";
-constexpr std::string_view kNoIde = "it waits for AHCI, CD-ROMs and floppies; use -drive if=virtio,file=FILE";
+constexpr std::string_view kNoFloppy = "it waits for floppies; a CD-ROM (-cdrom) carries what a floppy does";
 
 // In the order of QEMU's own help.
 constexpr OptionSpec kOptions[] = {
@@ -52,17 +52,18 @@ constexpr OptionSpec kOptions[] = {
      "add a device ('-device help', '-device DRIVER,help')"},
     {"name", true, kWorks, "[guest=]name[,process=name][,debug-threads=on|off]", "the guest's name"},
     {"uuid", true, kWorks, "uuid", "the guest's UUID, seen in its DMI tables"},
-    {"fda", true, kPlanned, "", kNoIde},
-    {"fdb", true, kPlanned, "", kNoIde},
-    {"hda", true, kPlanned, "", kNoIde},
-    {"hdb", true, kPlanned, "", kNoIde},
-    {"hdc", true, kPlanned, "", kNoIde},
-    {"hdd", true, kPlanned, "", kNoIde},
-    {"cdrom", true, kPlanned, "", kNoIde},
+    {"fda", true, kPlanned, "", kNoFloppy},
+    {"fdb", true, kPlanned, "", kNoFloppy},
+    {"hda", true, kWorks, "file", "a disk on SATA port 0"},
+    {"hdb", true, kWorks, "file", "a disk on SATA port 1"},
+    {"hdc", true, kWorks, "file", "a disk on SATA port 2"},
+    {"hdd", true, kWorks, "file", "a disk on SATA port 3"},
+    {"cdrom", true, kWorks, "file", "a CD-ROM image in the drive on SATA port 2"},
     {"blockdev", true, kWorks, "[driver=]driver[,node-name=n][,prop=value...]",
      "add a block node: file, host_device, raw"},
-    {"drive", true, kWorks, "file=f,if=virtio|none[,format=raw][,id=i][,cache=c][,aio=a]...",
-     "add a disk image, and its disk with if=virtio"},
+    {"drive", true, kWorks,
+     "file=f[,if=ide|virtio|none][,media=disk|cdrom][,format=raw][,id=i][,cache=c][,aio=a]...",
+     "add a disk image, and its disk or CD-ROM drive unless if=none"},
     {"mtdblock", true, kRefused, "", "a PC has no on-board flash of this kind"},
     {"sd", true, kRefused, "", "a q35 board has no SD slot"},
     {"snapshot", false, kPlanned, "", "it waits for qcow2 and its overlays"},

@@ -65,8 +65,9 @@ struct ChardevConfig {
 // -drive: a block node by -drive's options; with an interface that implies a device (if=virtio) the CLI adds
 // the DeviceConfig as well.
 struct DriveConfig {
-  std::string id;  // "disk0", or QEMU's "virtio0", "none0"
+  std::string id;  // "disk0", or QEMU's "virtio0", "none0", "ide2-cd0"
   OptionBag options;
+  bool empty = false;  // a CD-ROM drive's, without a medium
 };
 
 // -numa. Nodes are numbered from 0 without gaps.

@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "devices/legacy/debug_exit.h"
 #include "devices/legacy/debugcon.h"
+#include "devices/legacy/ide_drive.h"
 #include "devices/legacy/pvpanic.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/legacy/vm_generation_id.h"
@@ -15,6 +16,7 @@
 #include "devices/virtio/console/console_factory.h"
 #include "devices/virtio/net/net_factory.h"
 #include "devices/virtio/rng/rng_factory.h"
+#include "devices/virtio/scsi/scsi_factory.h"
 #include "machine/device_support.h"
 #include "machine/loader_device.h"
 #include "machine/options_help.h"
@@ -28,14 +30,15 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
 
 std::vector<const DeviceFactory*> MakeCatalog() {
   std::vector<const DeviceFactory*> catalog = {
-      &IsaDebugExitFactory(), &IsaDebugconFactory(),    &IsaSerialFactory(),
-      &LoaderFactory(),       &PcieRootPortFactory(),   &PvPanicFactory(),
-      &VirtconsoleFactory(),  &VirtserialportFactory(), &VmGenerationIdFactory(),
+      &IdeCdFactory(),          &IdeHdFactory(),  &IsaDebugExitFactory(), &IsaDebugconFactory(),
+      &IsaSerialFactory(),      &LoaderFactory(), &PcieRootPortFactory(), &PvPanicFactory(),
+      &ScsiCdFactory(),         &ScsiHdFactory(), &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &VmGenerationIdFactory(),
   };
   for (const VirtioPciVariant variant : kVirtioPciVariants) {
     catalog.insert(catalog.end(), {&VirtioBalloonPciFactory(variant), &VirtioBlkPciFactory(variant),
                                    &VirtioNetPciFactory(variant), &VirtioRngPciFactory(variant),
-                                   &VirtioSerialPciFactory(variant)});
+                                   &VirtioScsiPciFactory(variant), &VirtioSerialPciFactory(variant)});
   }
   std::ranges::sort(catalog, {}, &DeviceFactory::driver);
   return catalog;

@@ -17,13 +17,15 @@ constexpr std::string_view kOldNic =
     "a network card that no guest needs any more; use virtio-net-pci (e1000e, e1000 and rtl8139 come)";
 constexpr std::string_view kOldSound = "a sound card of the ISA and early PCI days; ich9-intel-hda comes";
 constexpr std::string_view kOldDisk =
-    "a disk controller of other boards; use virtio-blk-pci (AHCI and virtio-scsi come)";
+    "a disk controller of other boards; use virtio-blk-pci, ide-hd or virtio-scsi-pci";
 constexpr std::string_view kTestDevice = "it tests QEMU itself";
 constexpr std::string_view kCan = "it simulates a CAN bus, which no KVM guest of a server or desktop has";
 constexpr std::string_view kIpmi =
     "a board management controller is not simulated; use a BMC simulator such as OpenIPMI's beside the VM";
 constexpr std::string_view kFirmware = "it waits for firmware and fw_cfg";
-constexpr std::string_view kStorage = "it waits for virtio-scsi, AHCI and CD-ROMs; use virtio-blk-pci";
+constexpr std::string_view kStorage =
+    "a second AHCI controller and disks of the host passed through wait; use the board's own (ide-hd, ide-cd), "
+    "virtio-scsi-pci or virtio-blk-pci";
 constexpr std::string_view kScreens = "it waits for VGA and the other displays";
 constexpr std::string_view kUsb = "it waits for USB (qemu-xhci and its devices)";
 constexpr std::string_view kWider = "it waits for the wider hardware";
@@ -57,9 +59,10 @@ constexpr DeviceSupport kDevices[] = {
     // Storage
     {"virtio-blk-pci virtio-blk", kWorks, "disk.lab.both_engines_keep_every_byte"},
     {"virtio-blk-pci-non-transitional virtio-blk-pci-transitional", kWorks, kVariantsTest},
-    {"ich9-ahci ahci ide-cd ide-hd scsi-block scsi-cd scsi-generic scsi-hd virtio-scsi-pci virtio-scsi "
-     "virtio-scsi-pci-non-transitional virtio-scsi-pci-transitional",
-     kPlanned, kStorage},
+    {"ide-cd ide-hd", kWorks, "storage.lab.disks_and_drives_are_qemus"},
+    {"virtio-scsi-pci virtio-scsi scsi-cd scsi-hd", kWorks, "storage.lab.disks_and_drives_are_qemus"},
+    {"virtio-scsi-pci-non-transitional virtio-scsi-pci-transitional", kWorks, kVariantsTest},
+    {"ich9-ahci ahci scsi-block scsi-generic", kPlanned, kStorage},
     {"nvme nvme-ns nvme-subsys pvscsi megasas megasas-gen2 isa-fdc floppy virtio-pmem virtio-pmem-pci nvdimm",
      kPlanned,
      "it waits for the wider storage: NVMe, persistent memory, floppy and controllers of imported guests"},

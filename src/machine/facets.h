@@ -97,6 +97,32 @@ class BlockFacet {
                            UniqueFunction<void(Result<>)> done) = 0;
 };
 
+// Drives whose media change. Each `done` runs once, when what was asked for has happened.
+class MediaFacet {
+ public:
+  MediaFacet() = default;
+  MediaFacet(const MediaFacet&) = delete;
+  MediaFacet& operator=(const MediaFacet&) = delete;
+  virtual ~MediaFacet() = default;
+
+  using Done = UniqueFunction<void(Result<>)>;
+  struct DriveName {
+    std::optional<std::string> device;  // -drive's id
+    std::optional<std::string> id;      // -device's
+  };
+  struct NewMedium {
+    std::string filename;
+    std::optional<std::string> format;  // absent: guessed
+  };
+  // Opens the tray, and takes out what lies in it.
+  virtual void Eject(const DriveName& name, bool force, Done done) = 0;
+  virtual void OpenTray(const DriveName& name, bool force, Done done) = 0;
+  virtual void CloseTray(const DriveName& name, Done done) = 0;
+  virtual void RemoveMedium(const DriveName& name, Done done) = 0;
+  virtual void InsertMedium(const DriveName& name, const std::string& node_name, Done done) = 0;
+  virtual void ChangeMedium(const DriveName& name, const NewMedium& medium, bool force, Done done) = 0;
+};
+
 // Where events come from. One sink: the QMP server, which has the sessions.
 class EventFacet {
  public:

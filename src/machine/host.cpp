@@ -65,6 +65,33 @@ Result<std::shared_ptr<BlockNode>> MachineHost::ClaimSharedBlockNode(std::string
   return parts_.backends.blocks.Claim(drive, user, BlockGraph::Sharing::kShareWrites);
 }
 
+Result<std::shared_ptr<BlockNode>> MachineHost::ClaimBlockNodeForReading(std::string_view drive,
+                                                                         std::string_view user) {
+  return parts_.backends.blocks.Claim(drive, user, BlockGraph::Sharing::kReading);
+}
+
+bool MachineHost::DriveIsEmpty(std::string_view drive) const {
+  return parts_.backends.blocks.IsEmptyDrive(drive);
+}
+
+// A guest may move its tray as often as it likes; managers hear of as many moves as they keep up with.
+void MachineHost::TrayMoved(std::string_view drive, std::string_view id, bool open) {
+  constexpr unsigned kMaxEvents = 64;
+  if (tray_events_.fetch_add(1, std::memory_order_relaxed) >= kMaxEvents) {
+    tray_events_.fetch_sub(1, std::memory_order_relaxed);
+    dropped_block_events_.Add();
+    return;
+  }
+  boost::json::object data;
+  data["device"] = drive;
+  data["id"] = id;
+  data["tray-open"] = open;
+  parts_.control.Post([this, data = std::move(data)] {
+    tray_events_.fetch_sub(1, std::memory_order_relaxed);
+    parts_.emit("DEVICE_TRAY_MOVED", data);
+  });
+}
+
 // BLOCK_IO_ERROR before the STOP it causes; for each request that fails, as QEMU.
 bool MachineHost::OnBlockError(const BlockError& error) {
   const bool stops = error.action == BlockError::Action::kStop;

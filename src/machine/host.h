@@ -73,6 +73,10 @@ class MachineHost final : public DeviceHost {
   Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) override;
   Result<std::shared_ptr<BlockNode>> ClaimSharedBlockNode(std::string_view drive,
                                                           std::string_view user) override;
+  Result<std::shared_ptr<BlockNode>> ClaimBlockNodeForReading(std::string_view drive,
+                                                              std::string_view user) override;
+  bool DriveIsEmpty(std::string_view drive) const override;
+  void TrayMoved(std::string_view drive, std::string_view id, bool open) override;
   std::string DefaultMac() override;
   unsigned vcpu_count() const override { return parts_.vcpus; }
   Result<UniqueFd> OpenFile(const std::string& path) override;
@@ -96,6 +100,7 @@ class MachineHost final : public DeviceHost {
   std::map<std::string, BlockIoStatus, std::less<>> io_status_ NANDU_TA(guarded_by(status_mutex_));  // not ok
   std::atomic<bool> panic_stops_;
   std::atomic<unsigned> block_events_{0};  // on their way to the control loop
+  std::atomic<unsigned> tray_events_{0};   // likewise
   Counter dropped_block_events_;
   RateLimitedLog block_log_{"disks"};
   Lifecycle* lifecycle_ = nullptr;  // set before the first vCPU runs

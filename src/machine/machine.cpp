@@ -37,6 +37,7 @@ Result<std::shared_ptr<Chardev>> Machine::ClaimChardev(std::string_view id, std:
 }
 
 DebugFacet& Machine::debug() { return *impl_->debugger; }
+MediaFacet& Machine::media() { return impl_->media; }
 
 void Machine::TerminateBySignal(int signal) {
   Log(LogLevel::kInfo, "ending on signal {}", signal);

@@ -42,6 +42,7 @@ class Machine final : public LifecycleFacet,
   int exit_status() const;
   Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user);  // for monitors
   DebugFacet& debug();
+  MediaFacet& media();
   void TerminateBySignal(int signal);  // SIGTERM, SIGINT, SIGHUP: in an orderly way
 
   // LifecycleFacet

@@ -111,7 +111,9 @@ Result<> Machine::Impl::OpenBackends() {
     TRY(Prefix(backends.blocks.AddNode(blockdev.values), blockdev.source));
   }
   for (const DriveConfig& drive : config.drives) {
-    TRY(Prefix(backends.blocks.AddDrive(drive.id, drive.options.values), drive.options.source));
+    TRY(Prefix(drive.empty ? backends.blocks.AddEmptyDrive(drive.id)
+                           : backends.blocks.AddDrive(drive.id, drive.options.values),
+               drive.options.source));
   }
   for (const OptionBag& netdev : config.netdevs) {
     boost::json::object options = netdev.values;

@@ -14,6 +14,7 @@
 #include "machine/kvm_board.h"
 #include "machine/lifecycle.h"
 #include "machine/machine.h"
+#include "machine/media.h"
 #include "machine/q35.h"
 #include "sandbox/opener.h"
 
@@ -75,6 +76,7 @@ struct Machine::Impl {
   std::vector<Device*> all_devices;
   VmGenerationId* generation_id = nullptr;   // in devices, where there is one
   std::vector<const LoaderDevice*> loaders;  // those of -device loader, in devices
+  Media media{backends.blocks, [this]() -> const std::vector<Device*>& { return all_devices; }};
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;

@@ -6,6 +6,7 @@
 #include "base/number_text.h"
 #include "qmp/commands/balloon.h"
 #include "qmp/commands/block.h"
+#include "qmp/commands/media.h"
 #include "qmp/commands/human.h"
 #include "qmp/commands/machine.h"
 
@@ -47,6 +48,7 @@ Result<std::unique_ptr<Monitors>> Monitors::Create(ControlLoop& loop, Machine& m
   BindMachineCommands(monitors->server_.registry(), machine, machine);
   BindBalloonCommands(monitors->server_.registry(), machine);
   BindBlockCommands(monitors->server_.registry(), machine);
+  BindMediaCommands(monitors->server_.registry(), machine.media());
   BindHumanCommands(monitors->server_.registry(), *monitors->commands_);
   machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) {
     server->Emit(name, data);

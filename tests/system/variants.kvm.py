@@ -9,7 +9,7 @@ QEMU = "qemu-system-x86_64"
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOARD = ["-M", "q35", "-accel", "kvm", "-nodefaults", "-display", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 ENDED = 33
-DEVICES = ("blk", "net", "rng", "serial", "balloon")
+DEVICES = ("blk", "net", "rng", "scsi", "serial", "balloon")
 
 
 def _rom(nandu):

@@ -44,8 +44,14 @@ constexpr uint32_t kFisRunning = 1 << 14;
 constexpr uint32_t kListRunning = 1 << 15;
 constexpr uint32_t kCommandWritable = 0x0f82001f;
 constexpr uint32_t kInterruptsThere = 0xfdc000ff;
-constexpr uint32_t kDeviceToHost = 1 << 0;  // PxIS, DHRS
-constexpr uint32_t kDetection = 0x0f;       // PxSCTL, DET
+constexpr uint32_t kDeviceToHost = 1 << 0;    // PxIS, DHRS
+constexpr uint32_t kPioSetup = 1 << 1;        // PSS
+constexpr uint32_t kSetDeviceBits = 1 << 3;   // SDBS
+constexpr uint32_t kHostBusFatal = 1 << 29;   // HBFS
+constexpr uint32_t kTaskFileError = 1 << 30;  // TFES
+constexpr uint32_t kTaskFileBusy = 0x80;      // PxTFD, STS.BSY
+constexpr uint32_t kLinkUp = 0x113;           // PxSSTS: a device, generation 1, active
+constexpr uint32_t kDetection = 0x0f;         // PxSCTL, DET
 constexpr uint32_t kDetectionReset = 1;
 
 // Serial ATA 3.x, 10.5.6: a register FIS with the interrupt bit from a drive that is not there, and where it
@@ -55,6 +61,24 @@ constexpr std::array<uint8_t, 20> kAbsentFis = {0x34, 0x40, 0x50, 0x00, 0x01, 0x
                                                 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
 constexpr uint32_t kAbsentTaskFile = 0x50;
 constexpr uint32_t kAbsentSignature = 0xffff0101;
+
+// The received FIS structure (4.2.1) and the types in it (Serial ATA 3.x, 10.5).
+constexpr uint64_t kReceivedPioSetup = 0x20;
+constexpr uint64_t kReceivedSetDeviceBits = 0x58;
+constexpr uint8_t kFisHostToDevice = 0x27;
+constexpr uint8_t kFisDeviceToHost = 0x34;
+constexpr uint8_t kFisPioSetup = 0x5f;
+constexpr uint8_t kFisSetDeviceBits = 0xa1;
+constexpr uint8_t kFisInterrupt = 0x40;
+constexpr uint8_t kFisToMemory = 0x20;  // of a PIO setup
+
+// A command header (4.2.2) and its table (4.2.3).
+constexpr uint64_t kHeaderBytes = 32;
+constexpr uint64_t kHeaderMoved = 4;  // PRDBC
+constexpr uint32_t kHeaderAtapi = 1 << 5;
+constexpr uint64_t kTablePacket = 0x40;
+constexpr uint64_t kTableRegions = 0x80;
+constexpr uint64_t kRegionBytes = 16;
 
 // The index-data pair (2.3.1).
 constexpr uint64_t kIndexPort = 0x10;

@@ -1,6 +1,7 @@
 #include "devices/legacy/ich9_ahci.h"
 
 #include <array>
+#include <atomic>
 
 #include "devices/pci/pci_bus.h"
 #include "devices/pci/pci_regs.h"
@@ -48,8 +49,12 @@ class IndexWindow final : public IoHandler {
 
 }  // namespace
 
-Ich9Ahci::Ich9Ahci()
+IdeBus::IdeBus(Ich9Ahci& controller, unsigned port)
+    : controller_(controller), port_(port), id_(Format("ide.{}", port)) {}
+
+Ich9Ahci::Ich9Ahci(DeviceHost& host)
     : LegacyDevice("#ahci", "ich9-ahci", "/machine/pcie.0/1f.2"),
+      host_(host),
       function_("ahci",
                 PciIdentity{.vendor_id = 0x8086,
                             .device_id = 0x2922,
@@ -63,6 +68,9 @@ Ich9Ahci::Ich9Ahci()
       hba_(*this) {}
 
 Ich9Ahci::~Ich9Ahci() {
+  for (const std::unique_ptr<IdeBus>& bus : buses_) {
+    host_.WithdrawBus(*bus);
+  }
   if (bus_ != nullptr) {
     bus_->Detach(function_);
   }
@@ -85,11 +93,87 @@ Result<> Ich9Ahci::DescribeFunction(MsiAllocator& msi) {
 }
 
 Result<std::unique_ptr<Ich9Ahci>> Ich9Ahci::Create(DeviceHost& host, PciBus& root) {
-  std::unique_ptr<Ich9Ahci> device(new Ich9Ahci);
+  std::unique_ptr<Ich9Ahci> device(new Ich9Ahci(host));
   TRY(device->DescribeFunction(host.msi()));
   TRY(root.Attach(device->function_, kDevfn));
   device->bus_ = &root;
+  device->function_.SetConfigHook([raw = device.get()](uint16_t, unsigned) { return raw->OnConfigWrite(); });
+  for (unsigned port = 0; port < AhciState::kPorts; ++port) {
+    device->buses_.push_back(std::make_unique<IdeBus>(*device, port));
+    host.OfferBus(*device->buses_.back());
+  }
   return device;
+}
+
+Result<std::shared_ptr<AhciPort>> Ich9Ahci::Connect(unsigned port, EventLoop& loop,
+                                                    std::shared_ptr<AtaDrive> drive) {
+  if (ports_.at(port) != nullptr) {
+    return Fail(Errc::kExists, "bus ide.{} has a drive already, and takes one", port);
+  }
+  ports_.at(port) = std::make_shared<AhciPort>(loop, hba_, port, function_.dma(), std::move(drive));
+  hba_.Connect(port, ports_.at(port).get());
+  return ports_.at(port);
+}
+
+void Ich9Ahci::Disconnect(unsigned port) {
+  hba_.Connect(port, nullptr);
+  ports_.at(port).reset();
+}
+
+void Ich9Ahci::DrainPorts(AhciPort::Then then, UniqueFunction<void()> done) {
+  // The last port that is done tells.
+  struct Gathering {
+    std::atomic<size_t> missing{1};
+    UniqueFunction<void()> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->done = std::move(done);
+  const auto one_less = [gathering] {
+    if (gathering->missing.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      gathering->done();
+    }
+  };
+  for (const std::shared_ptr<AhciPort>& port : ports_) {
+    if (port != nullptr) {
+      gathering->missing.fetch_add(1, std::memory_order_relaxed);
+      port->loop().Post([port, then, one_less] { port->Drain(then, one_less); });
+    }
+  }
+  one_less();
+}
+
+void Ich9Ahci::Quiesce(UniqueFunction<void()> done) { DrainPorts(AhciPort::Then::kPause, std::move(done)); }
+
+// PCI 3.0, 6.2.2: without Bus Master Enable a function generates no accesses, from the end of that write on.
+ExitDone Ich9Ahci::OnConfigWrite() {
+  if (function_.bus_master()) {
+    hba_.KickAll();
+    return ExitDone::Done();
+  }
+  auto token = std::make_shared<ParkedExit>();
+  DrainPorts(AhciPort::Then::kGoOn, [token] { token->Signal(); });
+  return token->signalled() ? ExitDone::Done() : ExitDone::Park(token);
+}
+
+std::vector<std::string> Ich9Ahci::StuckRequests() const {
+  std::vector<std::string> stuck;
+  for (const std::shared_ptr<AhciPort>& port : ports_) {
+    if (port != nullptr) {
+      std::vector<std::string> here = port->Stuck();
+      stuck.insert(stuck.end(), here.begin(), here.end());
+    }
+  }
+  return stuck;
+}
+
+void Ich9Ahci::Resume() {
+  hba_.RedriveIrq();
+  for (const std::shared_ptr<AhciPort>& port : ports_) {
+    if (port != nullptr) {
+      port->loop().Post([port] { port->Resume(); });
+    }
+  }
+  hba_.KickAll();
 }
 
 void Ich9Ahci::SetInterrupt(bool level) {

@@ -102,7 +102,7 @@ TEST(CommandLine, NographicWithAMonitorElsewhereLeavesTheTerminalToTheSerialPort
 TEST(CommandLine, NicsGetTheirAddressesBeforeDevicesAndDrivesAfter) {
   const auto line =
       Parse({"-device", R"({"driver":"virtio-rng-pci","id":"json"})", "-drive", "if=virtio,file=a", "-device",
-             "virtio-rng-pci,id=plain", "-nic", "tap,model=virtio"});
+             "virtio-rng-pci,id=plain", "-nic", "tap,model=virtio", "-nodefaults"});
   ASSERT_TRUE(line.has_value()) << line.error().message;
   std::vector<std::string> order;
   for (const DeviceConfig& device : line->config.devices) {
@@ -113,7 +113,7 @@ TEST(CommandLine, NicsGetTheirAddressesBeforeDevicesAndDrivesAfter) {
 }
 
 TEST(CommandLine, VirtioDriveMakesItsDisk) {
-  const auto line = Parse({"-drive", "file=a.raw,format=raw,if=virtio,serial=S1,cache=none"});
+  const auto line = Parse({"-nodefaults", "-drive", "file=a.raw,format=raw,if=virtio,serial=S1,cache=none"});
   ASSERT_TRUE(line.has_value());
   ASSERT_EQ(line->config.drives.size(), 1U);
   EXPECT_EQ(line->config.drives[0].id, "virtio0");
@@ -123,8 +123,8 @@ TEST(CommandLine, VirtioDriveMakesItsDisk) {
   EXPECT_EQ(JsonText(line->config.devices[0].options.values), R"({"drive": "virtio0", "serial": "S1"})");
 }
 
-TEST(CommandLine, DefaultDriveInterfaceIsRefusedWithTheWayOut) {
-  EXPECT_THAT(ErrorOf({"-drive", "file=a.raw"}), HasSubstr("use if=virtio"));
+TEST(CommandLine, DriveInterfacesOfOtherBoardsAreRefusedWithTheWayOut) {
+  EXPECT_THAT(ErrorOf({"-drive", "file=a.raw,if=scsi"}), HasSubstr("use if=ide, if=virtio"));
 }
 
 TEST(CommandLine, LibvirtsMemoryBackendIsTheRam) {

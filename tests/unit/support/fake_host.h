@@ -33,6 +33,7 @@ class FakeHost final : public DeviceHost {
   std::map<std::string, EventLoop*, std::less<>> io_loops;
   std::map<std::string, std::shared_ptr<BlockNode>, std::less<>> nodes;
   std::map<std::string, std::shared_ptr<NetBackend>, std::less<>> nets;
+  bool stops_on_block_errors = false;  // what OnBlockError answers where a policy asks for it
   std::vector<std::string> asked;  // "reset guest-reset", "shutdown guest-shutdown", "exit 3", "panic run"
 
   ControlLoop& control() override { return loop; }
@@ -57,6 +58,9 @@ class FakeHost final : public DeviceHost {
     return Find(chardevs, id, "chardev");
   }
   std::string DefaultMac() override { return "52:54:00:12:34:56"; }
+  bool OnBlockError(const BlockError& error) override {
+    return stops_on_block_errors && error.action == BlockError::Action::kStop;
+  }
   void GuestPanicked(std::string_view why) override { Note("panic", why); }
   void GuestCrashLoaded() override { Note("crash", "loaded"); }
   void WatchdogExpired() override { Note("watchdog", "expired"); }
