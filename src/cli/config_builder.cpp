@@ -32,8 +32,7 @@ Result<> Builder::Take(const Token& token) {
       {"audiodev", &Builder::Audiodev}, {"compat", &Builder::Compat},
       {"msg", &Builder::Msg},           {"smbios", &Builder::Smbios},
       {"global", &Builder::Global},     {"d", &Builder::LogItems},
-      {"trace", &Builder::TraceOption},
-      {"watchdog-action", &Builder::WatchdogAct},
+      {"trace", &Builder::TraceOption}, {"watchdog-action", &Builder::WatchdogAct},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -67,6 +66,9 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
       *flag = true;
       return {};
     }
+  }
+  if (option == "L") {
+    return FirmwareDirectory(value);
   }
   if (option == "s") {
     return Gdb("tcp::1234");

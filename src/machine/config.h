@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "boot/smbios_options.h"
 #include "base/described.h"
+#include "boot/smbios_options.h"
 
 namespace nandu {
 
@@ -125,7 +125,7 @@ struct MachineConfig {
   IrqchipKind irqchip = IrqchipKind::kKernel;
   bool hpet = true;
   bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
-  bool sata = true;  // the AHCI function
+  bool sata = true;     // the AHCI function
   bool smbus = true;
   bool vmport = true;           // VMware's backdoor and its mouse
   bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
@@ -151,6 +151,7 @@ struct MachineConfig {
   std::string initrd;
   std::string append;
   std::string bios;
+  std::vector<std::string> firmware_directories;  // -L, in order; searched before the distribution's
 
   std::vector<OptionBag> iothreads;  // -object iothread,id=...
   std::vector<OptionBag> blockdevs;  // in order

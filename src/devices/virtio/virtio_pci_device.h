@@ -18,6 +18,7 @@
 #include <nandu/device.h>
 
 #include "devices/pci/pci_function.h"
+#include "devices/pci/pci_rom.h"
 #include "devices/virtio/virtio_device.h"
 #include "devices/virtio/virtio_pci_options.h"
 #include "devices/virtio/virtio_pci_transport.h"
@@ -29,6 +30,7 @@ struct VirtioPciSpec {
   std::string_view driver;       // "virtio-blk-pci"; static
   unsigned default_vectors = 2;  // where vectors= is not given
   std::optional<int32_t> bootindex = std::nullopt;
+  std::shared_ptr<const PciRom> rom = nullptr;  // where Create found one
 };
 
 class VirtioPciDevice final : public Device {
