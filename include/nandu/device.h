@@ -25,6 +25,7 @@ class BlockNode;
 class Chardev;
 class Clock;
 class ControlLoop;
+class Display;
 class EventLoop;
 class IrqLine;
 class MsiAllocator;
@@ -49,6 +50,7 @@ class Device {
   virtual PciFunction* pci() { return nullptr; }            // a PCI device's function
   virtual PciBus* bus() { return nullptr; }                 // a bridge's secondary bus
   virtual AcpiContributor* acpi() { return nullptr; }
+  virtual std::shared_ptr<Display> display() const { return nullptr; }  // a screen (nandu/display.h); may outlive the device
 
   // Three-phase reset with vCPUs stopped: Quiesce first, then Reset of all, then Start again.
   virtual void Reset() = 0;

@@ -27,6 +27,7 @@ uint32_t TypeBits(BarKind kind) {
     case BarKind::kIo: return pci::kBarIo;
     case BarKind::kMemory32:
     case BarKind::kRom: return 0;
+    case BarKind::kMemory32Prefetchable: return pci::kBarPrefetchable;
     case BarKind::kMemory64: return pci::kBar64;
     case BarKind::kMemory64Prefetchable: return pci::kBar64 | pci::kBarPrefetchable;
   }

@@ -40,7 +40,14 @@ struct PciIdentity {
   bool multifunction = false;  // header type bit 7
 };
 
-enum class BarKind : uint8_t { kIo, kMemory32, kMemory64, kMemory64Prefetchable, kRom };
+enum class BarKind : uint8_t {
+  kIo,
+  kMemory32,
+  kMemory32Prefetchable,
+  kMemory64,
+  kMemory64Prefetchable,
+  kRom
+};
 
 // A BAR as it stands: PciSetup places it, `info pci` shows it.
 struct PciBarInfo {

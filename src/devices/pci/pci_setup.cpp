@@ -41,6 +41,7 @@ Kind KindOf(BarKind kind) {
     case BarKind::kIo: return kIo;
     case BarKind::kMemory64Prefetchable: return kPrefetchable;
     case BarKind::kMemory32:
+    case BarKind::kMemory32Prefetchable:  // below 4 GiB, where the prefetchable windows need not lie
     case BarKind::kRom:
     case BarKind::kMemory64: return kMemory;
   }
