@@ -27,6 +27,8 @@ struct Picture {
   bool operator==(const Picture&) const = default;
 };
 
+enum class PictureFormat : uint8_t { kPpm, kPng };
+
 struct DisplayRect {
   uint32_t x = 0;
   uint32_t y = 0;

@@ -22,7 +22,8 @@ ImageInput BootLoader::input() const {
   return {.command_line = command_line_,
           .initrd = initrd_ ? &*initrd_ : nullptr,
           .memory = memory_,
-          .acpi_bytes = acpi_.reserved_bytes()};
+          .acpi_bytes = acpi_.reserved_bytes(),
+          .text_screen = text_screen_};
 }
 
 Result<std::unique_ptr<BootLoader>> BootLoader::Create(BootOptions options) {
@@ -34,6 +35,7 @@ Result<std::unique_ptr<BootLoader>> BootLoader::Create(BootOptions options) {
   loader->image_ = TRY(OpenGuestImage(std::move(options.kernel)));
   loader->initrd_ = std::move(options.initrd);
   loader->command_line_ = std::move(options.command_line);
+  loader->text_screen_ = options.text_screen;
   TRY(loader->image_->Place(loader->input()));
   return loader;
 }

@@ -22,6 +22,7 @@ struct BootOptions {
   std::string command_line;
   AcpiInput acpi;  // its memory layout is the one the kernel is placed in
   SmbiosInput smbios;
+  bool text_screen = false;  // VGA is in text mode 3
 };
 
 class BootLoader {
@@ -42,6 +43,7 @@ class BootLoader {
   std::unique_ptr<GuestImage> image_;
   std::optional<BootFile> initrd_;
   std::string command_line_;
+  bool text_screen_ = false;
   MemoryLayout memory_;
   AcpiTables acpi_;
   SmbiosTables smbios_;

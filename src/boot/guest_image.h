@@ -26,6 +26,7 @@ struct ImageInput {
   const BootFile* initrd = nullptr;  // null: none
   MemoryLayout memory;
   uint64_t acpi_bytes = 0;  // the ACPI tables' share at the end of low RAM
+  bool text_screen = false;  // VGA is in text mode 3: 80x25 characters at 0xb8000
 };
 
 class GuestImage {

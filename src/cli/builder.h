@@ -110,6 +110,7 @@ class Builder {
   MachineConfig& config_;
   bool nodefaults_ = false;
   bool nographic_ = false;
+  std::optional<std::string> vga_;  // -vga: "std" or "none"
   bool monitor_given_ = false;  // by -monitor, -mon or "mon:"
   bool default_nic_ = true;
   unsigned drive_count_[2] = {0, 0};  // if=virtio, if=none: for QEMU's made-up ids

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/nearest.h"
+#include "devices/display/vga_card.h"
 #include "devices/legacy/debug_exit.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/pvpanic.h"
@@ -30,7 +31,8 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
       &IsaDebugExitFactory(),   &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
-      &PvPanicFactory(),        &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
+      &PvPanicFactory(),        &SecondaryVgaFactory(),     &VgaFactory(),
+      &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
       &VirtioRngPciFactory(),   &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
       &VmGenerationIdFactory(),
   };

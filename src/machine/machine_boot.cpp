@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/uuid.h"
+#include "devices/display/vga_card.h"
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/machine_impl.h"
 
@@ -104,7 +105,8 @@ Result<> Machine::Impl::PrepareBoot() {
                       .initrd = std::move(initrd),
                       .command_line = config.append,
                       .acpi = MakeAcpiInput(),
-                      .smbios = MakeSmbiosInput()};
+                      .smbios = MakeSmbiosInput(),
+                      .text_screen = text_screen != nullptr};
   kernel.reset();
   loader = TRY(BootLoader::Create(std::move(options)));
   if (generation_id != nullptr) {
@@ -122,6 +124,9 @@ Result<> Machine::Impl::ResetBoard() {
   BootRegisters boot;  // the reset vector
   if (loader) {
     TRY(q35->SetUpWithoutFirmware());
+    if (text_screen != nullptr) {
+      text_screen->SetUpAsFirmware();
+    }
     const CpuEntry entry = TRY(loader->Load(*board->memory().view()->memory()));
     boot = RegistersFor(entry);
   }

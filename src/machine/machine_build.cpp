@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/lost_memory.h"
+#include "devices/display/vga_card.h"
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
@@ -198,6 +199,9 @@ Result<> Machine::Impl::AddDevices() {
     devices.push_back(TRY(Prefix(factory->create(*host, id, options), wanted.options.source)));
     all_devices.push_back(devices.back().get());
     TRY(NoteGenerationId(*devices.back(), wanted.options.source));
+    if (auto* const card = dynamic_cast<VgaCard*>(devices.back().get()); card != nullptr && card->HasTextFont()) {
+      text_screen = card;
+    }
   }
   return {};
 }

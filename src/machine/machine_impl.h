@@ -20,6 +20,8 @@
 
 namespace nandu {
 
+class Display;
+class VgaCard;
 class VmGenerationId;
 
 struct Machine::Impl {
@@ -38,6 +40,7 @@ struct Machine::Impl {
   Result<> BuildBoard();
   Result<> AddDevices();
   Result<> NoteGenerationId(Device& device, const std::string& source);
+  Result<std::shared_ptr<Display>> FindDisplay(const std::optional<std::string>& device) const;
   Result<> PrepareBoot();
   void MakeLifecycle();
   void Warn() const;
@@ -69,6 +72,7 @@ struct Machine::Impl {
   std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
   std::vector<Device*> all_devices;
   VmGenerationId* generation_id = nullptr;  // in devices, where there is one
+  VgaCard* text_screen = nullptr;           // in devices: a card that text can be shown with
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;

@@ -99,6 +99,7 @@ Result<std::unique_ptr<VgaCard>> VgaCard::Create(DeviceHost& host, std::string i
   TRY(card->AddBars(host, options));
   if (kind == Kind::kPrimary) {
     TRY(card->MapLegacy(host));
+    card->FindFont();
   }
   TRY(bus->Attach(card->function_, devfn));
   card->bus_ = bus;
@@ -135,6 +136,13 @@ Result<> VgaCard::MapLegacy(DeviceHost& host) {
   return {};
 }
 
+void VgaCard::FindFont() {
+  if (rom_) {
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(rom_->image->host());
+    font_ = FindTextFont({bytes, rom_->image->size()}).value_or(std::span<const uint8_t>());
+  }
+}
+
 void VgaCard::FollowWindow() {
   // Within the transaction, so that of two vCPUs that write at once the later one's registers count.
   const AddressSpace::Transaction transaction;
@@ -154,16 +162,7 @@ void VgaCard::FollowWindow() {
   }
 }
 
-bool VgaCard::SetUpAsFirmware() {
-  if (kind_ != Kind::kPrimary || !rom_) {
-    return false;
-  }
-  const auto font = FindTextFont({reinterpret_cast<const uint8_t*>(rom_->image->host()), rom_->image->size()});
-  if (font) {
-    SetUpTextMode(*core_, *font);
-  }
-  return font.has_value();
-}
+void VgaCard::SetUpAsFirmware() { SetUpTextMode(*core_, font_); }
 
 std::string VgaCard::StatePath() const { return bus_->StatePath() + "/" + function_.StateName(); }
 

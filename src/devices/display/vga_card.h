@@ -52,9 +52,10 @@ class VgaCard final : public Device {
                                                  Kind kind);
   ~VgaCard() override;
 
-  // Text mode 3 with the shapes of the card's own BIOS, as that would leave it. After a reset. False: the card is a secondary one, or
-  // has no BIOS with shapes; it stays as it is.
-  bool SetUpAsFirmware();
+  // Whether it is a primary card whose BIOS has shapes of characters.
+  bool HasTextFont() const { return !font_.empty(); }
+  // Text mode 3 with those shapes, as that BIOS would leave it. After a reset; with a text font only.
+  void SetUpAsFirmware();
 
   const std::string& id() const override { return id_; }
   std::string_view driver() const override { return kind_ == Kind::kPrimary ? "VGA" : "secondary-vga"; }
@@ -75,6 +76,7 @@ class VgaCard final : public Device {
   VgaCard(std::string id, const VgaCardOptions& options, Kind kind, std::shared_ptr<RamBlock> memory);
   Result<> AddBars(DeviceHost& host, const VgaCardOptions& options);
   Result<> MapLegacy(DeviceHost& host);
+  void FindFont();
   void FollowWindow();
 
   const std::string id_;
@@ -83,6 +85,7 @@ class VgaCard final : public Device {
   const std::shared_ptr<VgaCore> core_;
   const std::shared_ptr<DisplaySurface> surface_;
   std::shared_ptr<const PciRom> rom_;
+  std::span<const uint8_t> font_;  // in rom_
   PciBus* bus_ = nullptr;
   AddressSpace* memory_space_ = nullptr;
   Mapping ports_;
