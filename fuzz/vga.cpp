@@ -1,5 +1,5 @@
-// A guest that accesses a VGA card as it likes: six bytes an access. The screen is drawn on the way; afterwards what the card saves must
-// load again and be the same.
+// A guest that accesses a VGA card as it likes: six bytes an access. The screen is drawn on the way;
+// afterwards what the card saves must load again and be the same.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>

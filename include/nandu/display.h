@@ -1,5 +1,5 @@
-// A screen as whoever shows it sees it: screendump now, remote displays later. A display draws from its device's registers and
-// memory when it is asked to, and at a refresh rate only while somebody watches.
+// A screen as whoever shows it sees it: screendump now, remote displays later. A display draws from its
+// device's registers and memory when it is asked to, and at a refresh rate only while somebody watches.
 #pragma once
 
 #include <cstddef>
@@ -38,8 +38,8 @@ struct DisplayRect {
   bool operator==(const DisplayRect&) const = default;
 };
 
-// Told what changed, on the display's own thread, which waits for the answer before it draws again. The picture is the display's:
-// what is needed longer is copied. A watcher does not stop watching from within.
+// Told what changed, on the display's own thread, which waits for the answer before it draws again. The
+// picture is the display's: what is needed longer is copied. A watcher does not stop watching from within.
 class DisplayWatcher {
  public:
   DisplayWatcher() = default;
@@ -61,10 +61,11 @@ class Display {
   virtual ~Display() = default;
 
   virtual std::string_view device_id() const = 0;  // the device's, made up or not; never changes
-  // What the screen shows now. Reads memory that the guest writes: any thread but the control loop's. Costs as much as the picture
-  // is large, and holds no vCPU up for longer than it takes to copy 256 KiB.
+  // What the screen shows now. Reads memory that the guest writes: any thread but the control loop's. Costs
+  // as much as the picture is large, and holds no vCPU up for longer than it takes to copy 256 KiB.
   virtual void Draw(Picture* out) = 0;
-  // Any thread. The first watcher starts the display's thread, the last one that goes ends it; after Unwatch no call is running.
+  // Any thread. The first watcher starts the display's thread, the last one that goes ends it; after Unwatch
+  // no call is running.
   virtual void Watch(DisplayWatcher& watcher) = 0;
   virtual void Unwatch(DisplayWatcher& watcher) = 0;
 };

@@ -135,7 +135,8 @@ Result<ImagePlacement> BzImage::Place(const ImageInput& input) const {
   return placement;
 }
 
-// What the kernel's own real-mode code would have asked the BIOS for (Linux, Documentation/arch/x86/zero-page.rst; screen_info.h).
+// What the kernel's own real-mode code would have asked the BIOS for (Linux,
+// Documentation/arch/x86/zero-page.rst; screen_info.h).
 screen_info TextScreen() {
   screen_info screen = {};
   screen.orig_video_mode = 3;

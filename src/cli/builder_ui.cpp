@@ -63,7 +63,8 @@ Result<> Builder::Vga(std::string_view text) {
     return {};
   }
   if (std::ranges::find(kCards, text) != kCards.end()) {
-    return Fail(Errc::kUnsupported, "the graphics card '{}' waits for displays beyond VGA; use -vga std or none", text);
+    return Fail(Errc::kUnsupported,
+                "the graphics card '{}' waits for displays beyond VGA; use -vga std or none", text);
   }
   return Fail(Errc::kInvalidArgument, "there is no graphics card '{}'; use -vga std or none", text);
 }

@@ -9,7 +9,8 @@ constexpr Handling kWorks = Handling::kWorks;
 constexpr Handling kPlanned = Handling::kPlanned;
 constexpr Handling kRefused = Handling::kRefused;
 
-constexpr std::string_view kNoDisplay = "it waits for windows and remote displays; use -display none or -nographic";
+constexpr std::string_view kNoDisplay =
+    "it waits for windows and remote displays; use -display none or -nographic";
 constexpr std::string_view kNoSpice = "it waits for SPICE";
 constexpr std::string_view kNoAudio = "it waits for sound";
 constexpr std::string_view kNoFirmwareTables =

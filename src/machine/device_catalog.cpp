@@ -30,11 +30,11 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
   static const DeviceFactory* const kCatalog[] = {
-      &IsaDebugExitFactory(),   &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
-      &PvPanicFactory(),        &SecondaryVgaFactory(),     &VgaFactory(),
-      &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
-      &VirtioRngPciFactory(),   &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
-      &VmGenerationIdFactory(),
+      &IsaDebugExitFactory(), &IsaDebugconFactory(),      &IsaSerialFactory(),
+      &PcieRootPortFactory(), &PvPanicFactory(),          &SecondaryVgaFactory(),
+      &VgaFactory(),          &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(),
+      &VirtioNetPciFactory(), &VirtioRngPciFactory(),     &VirtioSerialPciFactory(),
+      &VirtconsoleFactory(),  &VirtserialportFactory(),   &VmGenerationIdFactory(),
   };
   return kCatalog;
 }

@@ -106,8 +106,7 @@ constexpr DeviceSupport kDevices[] = {
     // Displays
     {"VGA", kWorks, "vga.kvm.every_mode_is_qemus"},
     {"secondary-vga", kWorks, "unit_display.VgaCard.ASecondaryCardHasRegistersInItsBarAlone"},
-    {"bochs-display cirrus-vga qxl qxl-vga ramfb virtio-gpu-pci virtio-gpu virtio-vga",
-     kPlanned, kScreens},
+    {"bochs-display cirrus-vga qxl qxl-vga ramfb virtio-gpu-pci virtio-gpu virtio-vga", kPlanned, kScreens},
     {"virtio-gpu-gl-pci virtio-gpu-gl virtio-vga-gl vhost-user-gpu vhost-user-gpu-pci vhost-user-vga",
      kRefused,
      "a guest's OpenGL would run in this process or need a display of the host; use virtio-vga when it is "

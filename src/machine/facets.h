@@ -107,7 +107,8 @@ class DisplayFacet {
   DisplayFacet& operator=(const DisplayFacet&) = delete;
   virtual ~DisplayFacet() = default;
 
-  // Writes what the screen shows to a file. `done` runs once, now or later; kNotFound: there is no such device.
+  // Writes what the screen shows to a file. `done` runs once, now or later; kNotFound: there is no such
+  // device.
   virtual void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) = 0;
 };
 

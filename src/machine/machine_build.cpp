@@ -199,7 +199,8 @@ Result<> Machine::Impl::AddDevices() {
     devices.push_back(TRY(Prefix(factory->create(*host, id, options), wanted.options.source)));
     all_devices.push_back(devices.back().get());
     TRY(NoteGenerationId(*devices.back(), wanted.options.source));
-    if (auto* const card = dynamic_cast<VgaCard*>(devices.back().get()); card != nullptr && card->HasTextFont()) {
+    if (auto* const card = dynamic_cast<VgaCard*>(devices.back().get());
+        card != nullptr && card->HasTextFont()) {
       text_screen = card;
     }
   }

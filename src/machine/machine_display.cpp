@@ -1,5 +1,5 @@
-// The machine's face to its screens. A picture is drawn, packed and written by a worker: the control loop neither reads guest memory nor
-// waits for a disk.
+// The machine's face to its screens. A picture is drawn, packed and written by a worker: the control loop
+// neither reads guest memory nor waits for a disk.
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>

@@ -78,8 +78,10 @@ const std::vector<HumanCommands::Command>& HumanCommands::Commands() {
          self.lifecycle_.Quit();
          done({});
        }},
-      {"screendump", "", "filename [-f format] [device [head]]", "write what the screen shows to a file, as PPM or PNG",
-       [](HumanCommands& self, const Words& words, Done done) { self.Screendump(words, std::move(done)); }, 5},
+      {"screendump", "", "filename [-f format] [device [head]]",
+       "write what the screen shows to a file, as PPM or PNG",
+       [](HumanCommands& self, const Words& words, Done done) { self.Screendump(words, std::move(done)); },
+       5},
       {"stop", "s", "", "let the guest stand still",
        [](HumanCommands& self, const Words&, Done done) {
          self.lifecycle_.Stop(ShowError(std::move(done)));
@@ -134,7 +136,7 @@ void HumanCommands::Execute(std::string_view line, Done done) {
     done(UnknownText("command", words[0], commands, "help"));
   } else if (words.size() > 1 + (command->parameters.empty() ? 0 : command->most_parameters)) {
     done(Format("'{}' takes {}\n", command->name,
-                command->parameters.empty()        ? "no parameters"
+                command->parameters.empty()     ? "no parameters"
                 : command->most_parameters == 1 ? "one parameter"
                                                 : command->parameters));
   } else {

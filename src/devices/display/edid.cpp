@@ -21,15 +21,17 @@ struct NamedMode {
 };
 constexpr NamedMode kEstablished[] = {
     {640, 480, 0x23, 0x20}, {800, 600, 0x23, 0x01}, {1024, 768, 0x24, 0x08}};  // 3.8, at 60 Hz
-constexpr NamedMode kEstablished3[] = {{1280, 768, 7, 0x40},  {1360, 768, 8, 0x80},   {1400, 1050, 8, 0x02},
-                                       {1792, 1344, 10, 0x20}, {1856, 1392, 10, 0x08}, {1920, 1440, 11, 0x20}};
+constexpr NamedMode kEstablished3[] = {{1280, 768, 7, 0x40},   {1360, 768, 8, 0x80},
+                                       {1400, 1050, 8, 0x02},  {1792, 1344, 10, 0x20},
+                                       {1856, 1392, 10, 0x08}, {1920, 1440, 11, 0x20}};
 struct StandardMode {
   uint32_t width;
   uint32_t height;
   uint8_t aspect;  // 3.9: bits 7:6; the rate of 60 Hz is 0 in the others
 };
-constexpr StandardMode kStandard[] = {{2048, 1152, 0xc0}, {1920, 1080, 0xc0}, {1920, 1200, 0x00}, {1600, 1200, 0x40},
-                                      {1680, 1050, 0x00}, {1440, 900, 0x00},  {1280, 1024, 0x80}, {1280, 960, 0x40}};
+constexpr StandardMode kStandard[] = {{2048, 1152, 0xc0}, {1920, 1080, 0xc0}, {1920, 1200, 0x00},
+                                      {1600, 1200, 0x40}, {1680, 1050, 0x00}, {1440, 900, 0x00},
+                                      {1280, 1024, 0x80}, {1280, 960, 0x40}};
 struct CeaMode {
   uint32_t width;
   uint32_t height;
@@ -103,7 +105,8 @@ void PutEstablished3(const EdidOptions& options, uint8_t* to) {
 
 void PutRange(uint8_t* to) {
   // 50 to 125 Hz, 30 to 160 kHz, 2550 MHz; limits only.
-  constexpr std::array<uint8_t, 14> kRange = {0, 50, 125, 30, 160, 255, 1, '\n', ' ', ' ', ' ', ' ', ' ', ' '};
+  constexpr std::array<uint8_t, 14> kRange = {0,    50,  125, 30,  160, 255, 1,
+                                              '\n', ' ', ' ', ' ', ' ', ' ', ' '};
   std::copy(kRange.begin(), kRange.end(), to + 4);
 }
 
@@ -134,11 +137,12 @@ void PutCea(const EdidOptions& options, uint8_t* block) {
 }  // namespace
 
 std::vector<uint8_t> MakeEdid(const EdidOptions& options) {
-  // 3.3 to 3.7: header, maker "RHT", product 1234h, week 42 of 2014, version 1.4; a digital display of eight bits on DisplayPort, its
-  // size in centimetres, gamma 2.2, sRGB with a preferred timing, and sRGB's primaries.
-  constexpr std::array<uint8_t, 0x23> kHead = {0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x49, 0x14, 0x34, 0x12,
-                                               0x00, 0x00, 0x00, 0x00, 42,   24,   1,    4,    0xa5, 0,    0,    120,
-                                               0x06, 0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54};
+  // 3.3 to 3.7: header, maker "RHT", product 1234h, week 42 of 2014, version 1.4; a digital display of eight
+  // bits on DisplayPort, its size in centimetres, gamma 2.2, sRGB with a preferred timing, and sRGB's
+  // primaries.
+  constexpr std::array<uint8_t, 0x23> kHead = {
+      0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x49, 0x14, 0x34, 0x12, 0x00, 0x00, 0x00, 0x00, 42,  24,
+      1,    4,    0xa5, 0,    0,    120,  0x06, 0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54};
   std::vector<uint8_t> edid(2 * kBlockBytes);
   std::copy(kHead.begin(), kHead.end(), edid.begin());
   edid[0x15] = static_cast<uint8_t>(MillimetresOf(options.xres) / 10);
@@ -153,7 +157,8 @@ std::vector<uint8_t> MakeEdid(const EdidOptions& options) {
       edid[at++] = mode.aspect;
     }
   }
-  std::fill(edid.begin() + static_cast<ptrdiff_t>(at), edid.begin() + kFirstDescriptor, uint8_t{1});  // unused
+  std::fill(edid.begin() + static_cast<ptrdiff_t>(at), edid.begin() + kFirstDescriptor,
+            uint8_t{1});  // unused
   uint8_t* descriptor = edid.data() + kFirstDescriptor;
   PutTiming(options, descriptor);
   PutEstablished3(options, PutDescriptor(descriptor + kDescriptorBytes, 0xf7));

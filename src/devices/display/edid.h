@@ -1,5 +1,5 @@
-// What the monitor says of itself: EDID 1.4 (VESA E-EDID Standard, release A, revision 2) with a CEA-861 extension. The monitor is the
-// one QEMU 7.2's cards have, so that a guest that moves keeps its screen. Pure.
+// What the monitor says of itself: EDID 1.4 (VESA E-EDID Standard, release A, revision 2) with a CEA-861
+// extension. The monitor is the one QEMU 7.2's cards have, so that a guest that moves keeps its screen. Pure.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
-// A display over a function that draws: pictures on demand, and a thread that refreshes and finds the damage while somebody watches.
+// A display over a function that draws: pictures on demand, and a thread that refreshes and finds the damage
+// while somebody watches.
 //
-// Whole pictures are drawn and compared, row by row: KVM's dirty log of a card's memory comes with the dirty tracker, which owns the
-// one destructive reader of that log.
+// Whole pictures are drawn and compared, row by row: KVM's dirty log of a card's memory comes with the dirty
+// tracker, which owns the one destructive reader of that log.
 #pragma once
 
 #include <condition_variable>

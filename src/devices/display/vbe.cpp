@@ -71,9 +71,8 @@ Result<> Validate(const VbeState& state) {
   if (state.id < vbe::kFirstId || state.id > vbe::kLastId) {
     return Fail(Errc::kCorrupt, "VBE identity {:#x} is none", state.id);
   }
-  if (state.enabled() &&
-      (!IsDepth(state.bpp) || state.xres == 0 || state.xres > vbe::kMostX || state.yres == 0 ||
-       state.yres > vbe::kMostY || state.virt_width < state.xres)) {
+  if (state.enabled() && (!IsDepth(state.bpp) || state.xres == 0 || state.xres > vbe::kMostX ||
+                          state.yres == 0 || state.yres > vbe::kMostY || state.virt_width < state.xres)) {
     return Fail(Errc::kCorrupt, "VBE mode {}x{} of {} bits in lines of {} pixels is none", state.xres,
                 state.yres, state.bpp, state.virt_width);
   }

@@ -1,5 +1,6 @@
-// The Bochs VBE extension ("dispi"): a linear framebuffer by ten 16-bit registers. Bochs, vgabios, "VBE Display API"; QEMU,
-// docs/specs/standard-vga. What a card answers to a value it does not like is QEMU 7.2's. Under the card's lock.
+// The Bochs VBE extension ("dispi"): a linear framebuffer by ten 16-bit registers. Bochs, vgabios, "VBE
+// Display API"; QEMU, docs/specs/standard-vga. What a card answers to a value it does not like is QEMU 7.2's.
+// Under the card's lock.
 #pragma once
 
 #include <cstdint>

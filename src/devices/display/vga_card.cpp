@@ -87,8 +87,8 @@ VgaCard::~VgaCard() {
   }
 }
 
-Result<std::unique_ptr<VgaCard>> VgaCard::Create(DeviceHost& host, std::string id, const VgaCardOptions& options,
-                                                 Kind kind) {
+Result<std::unique_ptr<VgaCard>> VgaCard::Create(DeviceHost& host, std::string id,
+                                                 const VgaCardOptions& options, Kind kind) {
   PciBus* const bus = TRY(host.FindPciBus(options.bus));
   const int devfn = TRY(ParsePciAddress(options.addr));
   const uint64_t bytes = uint64_t{std::bit_ceil(options.vgamem_mb)} << 20;
@@ -113,8 +113,9 @@ Result<> VgaCard::AddBars(DeviceHost& host, const VgaCardOptions& options) {
     std::vector<uint8_t> edid = options.edid ? MakeEdid(MonitorOf(options)) : std::vector<uint8_t>{};
     const auto extended = options.qemu_extended_regs ? VgaMmio::ExtendedRegisters::kPresent
                                                      : VgaMmio::ExtendedRegisters::kAbsent;
-    TRY(function_.AddBar(kRegisterBar, BarKind::kMemory32,
-                         Region::Io(std::make_shared<VgaMmio>(core_, std::move(edid), extended), VgaMmio::kBytes)));
+    TRY(function_.AddBar(
+        kRegisterBar, BarKind::kMemory32,
+        Region::Io(std::make_shared<VgaMmio>(core_, std::move(edid), extended), VgaMmio::kBytes)));
   }
   rom_ = TRY(LoadPciRom(host, id_, options, kind_ == Kind::kPrimary ? kBiosFile : ""));
   return rom_ ? function_.AddRom(rom_->image, rom_->bar_bytes) : Result<>();
@@ -122,16 +123,17 @@ Result<> VgaCard::AddBars(DeviceHost& host, const VgaCardOptions& options) {
 
 Result<> VgaCard::MapLegacy(DeviceHost& host) {
   if (host.io_space().view()->Find(vga::kAttributeIndex) != nullptr) {
-    return Fail(Errc::kExists,
-                "there is a VGA card already, and a VM has one at most; use secondary-vga for another screen");
+    return Fail(
+        Errc::kExists,
+        "there is a VGA card already, and a VM has one at most; use secondary-vga for another screen");
   }
   memory_space_ = &host.memory_space();
-  ports_ = TRY(host.io_space().Map(vga::kFirstPort, Region::Io(std::make_shared<VgaPorts>(core_), vga::kPorts)));
-  vbe_ports_ =
-      TRY(host.io_space().Map(VbePorts::kBase, Region::Io(std::make_shared<VbePorts>(core_), VbePorts::kPorts)));
-  window_ = TRY(memory_space_->Map(vga::kWindowBase,
-                                   Region::Io(std::make_shared<VgaWindow>(core_), vga::kWindowBytes),
-                                   kWindowPriority));
+  ports_ =
+      TRY(host.io_space().Map(vga::kFirstPort, Region::Io(std::make_shared<VgaPorts>(core_), vga::kPorts)));
+  vbe_ports_ = TRY(
+      host.io_space().Map(VbePorts::kBase, Region::Io(std::make_shared<VbePorts>(core_), VbePorts::kPorts)));
+  window_ = TRY(memory_space_->Map(
+      vga::kWindowBase, Region::Io(std::make_shared<VgaWindow>(core_), vga::kWindowBytes), kWindowPriority));
   core_->SetWindowWatcher([this] { FollowWindow(); });
   return {};
 }
@@ -155,8 +157,9 @@ void VgaCard::FollowWindow() {
   if (wanted.size == 0) {
     return;
   }
-  Result<Mapping> mapping = memory_space_->Map(
-      vga::kWindowBase + wanted.base, Region::Ram(core_->memory(), wanted.memory, wanted.size), kDirectPriority);
+  Result<Mapping> mapping =
+      memory_space_->Map(vga::kWindowBase + wanted.base,
+                         Region::Ram(core_->memory(), wanted.memory, wanted.size), kDirectPriority);
   if (mapping) {
     direct_ = std::move(mapping).value();
   }
@@ -188,8 +191,8 @@ namespace {
 
 Result<std::unique_ptr<Device>> CreateVga(DeviceHost& host, const std::string& id,
                                           const boost::json::object& options) {
-  const auto parsed = TRY(
-      FromJson<VgaCardOptions>(boost::json::value(options), {.field_word = "property", .lenient = true}));
+  const auto parsed =
+      TRY(FromJson<VgaCardOptions>(boost::json::value(options), {.field_word = "property", .lenient = true}));
   auto card = TRY(VgaCard::Create(host, id, parsed, VgaCard::Kind::kPrimary));
   return std::unique_ptr<Device>(std::move(card));
 }

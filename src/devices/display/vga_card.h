@@ -1,5 +1,6 @@
-// `-device VGA` and `-device secondary-vga`: PCI function 1234:1111. BAR 0 is the memory, BAR 2 the registers; the primary card has
-// VGA's ports, the window at 0xa0000 and the BIOS in its ROM as well. Device functions: control thread.
+// `-device VGA` and `-device secondary-vga`: PCI function 1234:1111. BAR 0 is the memory, BAR 2 the
+// registers; the primary card has VGA's ports, the window at 0xa0000 and the BIOS in its ROM as well. Device
+// functions: control thread.
 #pragma once
 
 #include <memory>
@@ -48,8 +49,8 @@ inline std::span<const WireName> WireNames(const VgaCardOptions*) {
 class VgaCard final : public Device {
  public:
   enum class Kind : uint8_t { kPrimary, kSecondary };
-  static Result<std::unique_ptr<VgaCard>> Create(DeviceHost& host, std::string id, const VgaCardOptions& options,
-                                                 Kind kind);
+  static Result<std::unique_ptr<VgaCard>> Create(DeviceHost& host, std::string id,
+                                                 const VgaCardOptions& options, Kind kind);
   ~VgaCard() override;
 
   // Whether it is a primary card whose BIOS has shapes of characters.

@@ -118,13 +118,15 @@ void VgaCore::Draw(BlinkPhase blink, Picture* out) const {
   VgaState shown;
   std::vector<uint8_t> copy;
   {
-    // What goes through the window is a picture of one moment; a linear framebuffer is the guest's to keep in order.
+    // What goes through the window is a picture of one moment; a linear framebuffer is the guest's to keep in
+    // order.
     const MutexLock lock(mutex_);
     shown = state_;
     const VgaScreen screen = ScreenOf(shown);
     if (screen == VgaScreen::kText || screen == VgaScreen::kGraphics) {
       const std::span<const uint8_t> all = bytes();
-      copy.assign(all.begin(), all.begin() + static_cast<ptrdiff_t>(std::min(all.size(), size_t{kVgaShownBytes})));
+      copy.assign(all.begin(),
+                  all.begin() + static_cast<ptrdiff_t>(std::min(all.size(), size_t{kVgaShownBytes})));
     }
   }
   RenderVga(shown, copy.empty() ? std::span<const uint8_t>(bytes()) : copy, blink, out);

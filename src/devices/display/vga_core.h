@@ -1,7 +1,8 @@
-// A VGA card's registers and memory behind one leaf mutex: what its ports, its window and its MMIO registers share. Any thread.
+// A VGA card's registers and memory behind one leaf mutex: what its ports, its window and its MMIO registers
+// share. Any thread.
 //
-// The guest writes most of its memory through a mapping, without telling; what goes through the window one access at a time is
-// written here.
+// The guest writes most of its memory through a mapping, without telling; what goes through the window one
+// access at a time is written here.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ class VgaCore {
   };
   explicit VgaCore(std::shared_ptr<RamBlock> memory, bool big_endian = false);
 
-  // Called, with no lock held, on the thread of the access that changed direct_window(). Before the first access.
+  // Called, with no lock held, on the thread of the access that changed direct_window(). Before the first
+  // access.
   void SetWindowWatcher(std::function<void()> watcher) { window_changed_ = std::move(watcher); }
   VgaDirectWindow direct_window() const;
 

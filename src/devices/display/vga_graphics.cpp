@@ -7,8 +7,9 @@ namespace {
 
 constexpr unsigned kDots = 8;  // a character
 
-// The four planes' bytes that a character of a line is drawn from. CGA's modes have even and odd lines 8 KiB apart: the CRT controller
-// puts the line's lowest bits in place of two address bits (register 17, bits 0 and 1; word mode moves them).
+// The four planes' bytes that a character of a line is drawn from. CGA's modes have even and odd lines 8 KiB
+// apart: the CRT controller puts the line's lowest bits in place of two address bits (register 17, bits 0 and
+// 1; word mode moves them).
 uint64_t AddressOf(const VgaState& state, uint32_t address, uint32_t row_line) {
   constexpr uint8_t kByteMode = 0x40;
   constexpr uint8_t kKeepFirst = 0x01;
@@ -40,7 +41,8 @@ void InterleavedDots(const std::array<uint8_t, 4>& planes, std::array<uint8_t, k
   for (unsigned dot = 0; dot < kDots; dot++) {
     const unsigned plane = dot / 4;
     const unsigned shift = 6 - 2 * (dot % 4);
-    dots->at(dot) = static_cast<uint8_t>((planes.at(plane) >> shift & 3) | (planes.at(plane + 2) >> shift & 3) << 2);
+    dots->at(dot) =
+        static_cast<uint8_t>((planes.at(plane) >> shift & 3) | (planes.at(plane + 2) >> shift & 3) << 2);
   }
 }
 
@@ -74,7 +76,8 @@ void RenderGraphics(const VgaState& state, std::span<const uint8_t> memory, Pict
         PlanarDots(planes, &dots);
       }
       for (const uint8_t dot : dots) {
-        const uint32_t colour = (mode & vga::kMode256) != 0 ? palette.at(dot) : colours.at(dot & shown_planes);
+        const uint32_t colour =
+            (mode & vga::kMode256) != 0 ? palette.at(dot) : colours.at(dot & shown_planes);
         for (unsigned i = 0; i < dot_width; i++) {
           *to++ = colour;
         }

@@ -1,9 +1,9 @@
-// The window at 0xa0000 onto the card's memory: planes, latches, write and read modes, chaining, banks. FreeVGA, "Accessing the VGA
-// display memory". Under the card's lock.
+// The window at 0xa0000 onto the card's memory: planes, latches, write and read modes, chaining, banks.
+// FreeVGA, "Accessing the VGA display memory". Under the card's lock.
 //
-// Byte A of plane P is byte 4*A+P of the memory. Addresses that a chain takes bits of are packed (chain 4: byte A; odd/even: word A of
-// planes 0 and 1 is at 4*A), as QEMU's card and the linear framebuffer have them, so the CRT controller's word and double word modes,
-// which undo the gaps, make no difference.
+// Byte A of plane P is byte 4*A+P of the memory. Addresses that a chain takes bits of are packed (chain 4:
+// byte A; odd/even: word A of planes 0 and 1 is at 4*A), as QEMU's card and the linear framebuffer have them,
+// so the CRT controller's word and double word modes, which undo the gaps, make no difference.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,7 @@ struct VgaWindowWritten {
   uint64_t at = 0;
   uint64_t bytes = 0;  // 0: nothing was written
 };
-VgaWindowWritten WriteVgaWindow(const VgaState& state, std::span<uint8_t> memory, uint64_t offset, uint8_t value);
+VgaWindowWritten WriteVgaWindow(const VgaState& state, std::span<uint8_t> memory, uint64_t offset,
+                                uint8_t value);
 
 }  // namespace nandu

@@ -40,7 +40,8 @@ uint64_t VgaPorts::Read(uint64_t offset, unsigned size) {
 
 ExitDone VgaPorts::Write(uint64_t offset, unsigned size, uint64_t value) {
   for (unsigned i = 0; i < size; i++) {
-    core_->WritePort(vga::kFirstPort + static_cast<unsigned>(offset) + i, static_cast<uint8_t>(value >> (8 * i)));
+    core_->WritePort(vga::kFirstPort + static_cast<unsigned>(offset) + i,
+                     static_cast<uint8_t>(value >> (8 * i)));
   }
   return ExitDone::Done();
 }
@@ -78,7 +79,8 @@ uint64_t VgaMmio::Read(uint64_t offset, unsigned size) {
   if (Within(offset, size, kVgaAt, kVgaBytes) && size <= 2) {
     uint64_t value = 0;
     for (unsigned i = 0; i < size; i++) {
-      value |= uint64_t{core_->ReadPort(kVgaFirstPort + static_cast<unsigned>(offset - kVgaAt) + i)} << (8 * i);
+      value |= uint64_t{core_->ReadPort(kVgaFirstPort + static_cast<unsigned>(offset - kVgaAt) + i)}
+               << (8 * i);
     }
     return value;
   }

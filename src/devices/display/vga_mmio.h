@@ -1,5 +1,5 @@
-// A VGA card's registers as they are mapped: the legacy ports, the Bochs ports, the window, and the MMIO BAR that has them all and the
-// monitor's EDID. QEMU, docs/specs/standard-vga. Any vCPU thread.
+// A VGA card's registers as they are mapped: the legacy ports, the Bochs ports, the window, and the MMIO BAR
+// that has them all and the monitor's EDID. QEMU, docs/specs/standard-vga. Any vCPU thread.
 #pragma once
 
 #include <memory>

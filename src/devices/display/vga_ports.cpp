@@ -60,7 +60,8 @@ void WriteCrtc(VgaState* state, uint8_t value) {
   const bool locked = (state->crtc[vga::kRetraceEnd] & vga::kRetraceEndLock) != 0;
   if (locked && index == vga::kOverflow) {
     constexpr uint8_t kLineCompareBit = 0x10;
-    state->crtc[index] = static_cast<uint8_t>((state->crtc[index] & ~kLineCompareBit) | (value & kLineCompareBit));
+    state->crtc[index] =
+        static_cast<uint8_t>((state->crtc[index] & ~kLineCompareBit) | (value & kLineCompareBit));
   } else if (!locked || index > vga::kOverflow) {
     state->crtc.at(index) = value;
   }

@@ -1,5 +1,5 @@
-// VGA's registers as its ports show them: a function of the state. FreeVGA, "VGA I/O port map"; what is not there reads as QEMU 7.2's
-// card. Under the card's lock.
+// VGA's registers as its ports show them: a function of the state. FreeVGA, "VGA I/O port map"; what is not
+// there reads as QEMU 7.2's card. Under the card's lock.
 #pragma once
 
 #include <cstdint>

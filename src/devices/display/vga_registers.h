@@ -1,4 +1,5 @@
-// Names of VGA's ports, registers and bits. Constants only. IBM VGA; FreeVGA (osdever.net/FreeVGA), "VGA chips".
+// Names of VGA's ports, registers and bits. Constants only. IBM VGA; FreeVGA (osdever.net/FreeVGA), "VGA
+// chips".
 #pragma once
 
 #include <cstdint>
@@ -81,7 +82,8 @@ constexpr unsigned kLineCompare = 0x18;
 constexpr unsigned kAttributeMode = 0x10;
 constexpr uint8_t kAttributeLineGraphics = 0x04;
 constexpr uint8_t kAttributeBlink = 0x08;
-constexpr uint8_t kAttributeColourSelect = 0x80;  // bits 5 and 4 of a colour come from the colour select register
+constexpr uint8_t kAttributeColourSelect =
+    0x80;  // bits 5 and 4 of a colour come from the colour select register
 constexpr unsigned kColourPlanes = 0x12;
 constexpr unsigned kColourSelect = 0x14;
 constexpr uint8_t kAttributePaletteOn = 0x20;  // in the index: the screen shows

@@ -40,7 +40,7 @@ VgaScreen ScreenOf(const VgaState& state) {
     return VgaScreen::kBlank;
   }
   return (state.graphics[vga::kMiscellaneous] & vga::kMiscGraphics) != 0 ? VgaScreen::kGraphics
-                                                                        : VgaScreen::kText;
+                                                                         : VgaScreen::kText;
 }
 
 VgaGeometry GeometryOf(const VgaState& state) {

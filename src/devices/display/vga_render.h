@@ -1,7 +1,9 @@
-// Draws what a VGA card's registers and memory show, dot by dot. Pure functions: any thread, on a copy of the state.
+// Draws what a VGA card's registers and memory show, dot by dot. Pure functions: any thread, on a copy of the
+// state.
 //
-// As QEMU 7.2's card shows it where a monitor would be free to differ: six bits of a colour become eight by repeating the lowest.
-// Left out: panning, the preset row scan, interlace, underlining, which QEMU's card has not either.
+// As QEMU 7.2's card shows it where a monitor would be free to differ: six bits of a colour become eight by
+// repeating the lowest. Left out: panning, the preset row scan, interlace, underlining, which QEMU's card has
+// not either.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +24,8 @@ VgaScreen ScreenOf(const VgaState& state);
 // How many bytes from the memory's start every mode but the linear ones may show.
 constexpr uint64_t kVgaShownBytes = 256 * 1024;
 
-// The state is a valid one; a mode that does not lie in `memory` is drawn as far as it does. A screen that nobody has programmed is
-// 640x480 and black.
+// The state is a valid one; a mode that does not lie in `memory` is drawn as far as it does. A screen that
+// nobody has programmed is 640x480 and black.
 void RenderVga(const VgaState& state, std::span<const uint8_t> memory, BlinkPhase blink, Picture* out);
 
 // ---- the parts of it ----
@@ -31,15 +33,15 @@ struct VgaGeometry {
   uint32_t characters = 0;  // a line
   uint32_t dots = 0;        // a character, doubled ones twice
   uint32_t lines = 0;
-  uint32_t start = 0;       // of the first line; planes' addresses
-  uint32_t pitch = 0;       // from a row to the next
-  uint32_t row_lines = 1;   // lines of a row, each shown `repeat` times
+  uint32_t start = 0;      // of the first line; planes' addresses
+  uint32_t pitch = 0;      // from a row to the next
+  uint32_t row_lines = 1;  // lines of a row, each shown `repeat` times
   uint32_t repeat = 1;
   uint32_t line_compare = 0;  // the last line before the screen splits
 };
 VgaGeometry GeometryOf(const VgaState& state);
-std::array<uint32_t, 256> PaletteOf(const VgaState& state);                              // xRGB, of the DAC
-std::array<uint32_t, 16> ColoursOf(const VgaState& state);                               // of four bits
+std::array<uint32_t, 256> PaletteOf(const VgaState& state);  // xRGB, of the DAC
+std::array<uint32_t, 16> ColoursOf(const VgaState& state);   // of four bits
 void RenderText(const VgaState& state, std::span<const uint8_t> memory, BlinkPhase blink, Picture* out);
 void RenderGraphics(const VgaState& state, std::span<const uint8_t> memory, Picture* out);
 void RenderLinear(const VgaState& state, std::span<const uint8_t> memory, Picture* out);

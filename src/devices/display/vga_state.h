@@ -1,4 +1,5 @@
-// Everything a VGA card's registers hold. Plain data: saved, loaded, and drawn from. The card's memory is a RAM block beside it.
+// Everything a VGA card's registers hold. Plain data: saved, loaded, and drawn from. The card's memory is a
+// RAM block beside it.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// Text modes: characters from plane 0, attributes from plane 1, shapes from plane 2. FreeVGA, "VGA text mode operation".
+// Text modes: characters from plane 0, attributes from plane 1, shapes from plane 2. FreeVGA, "VGA text mode
+// operation".
 #include "devices/display/vga_registers.h"
 #include "devices/display/vga_render.h"
 
@@ -40,15 +41,17 @@ TextMode ModeOf(const VgaState& state, BlinkPhase phase) {
   mode.line_graphics = (attribute & vga::kAttributeLineGraphics) != 0;
   mode.blinked_away = phase == BlinkPhase::kOff;
   const bool cursor = (state.crtc[vga::kCursorStart] & kCursorOff) == 0 && !mode.blinked_away;
-  mode.cursor = cursor ? static_cast<uint32_t>(state.crtc[vga::kCursorHigh] << 8 | state.crtc[vga::kCursorLow])
-                       : kNoCursor;
+  mode.cursor = cursor
+                    ? static_cast<uint32_t>(state.crtc[vga::kCursorHigh] << 8 | state.crtc[vga::kCursorLow])
+                    : kNoCursor;
   mode.cursor_first = state.crtc[vga::kCursorStart] & 0x1f;
   mode.cursor_last = state.crtc[vga::kCursorEnd] & 0x1f;
   return mode;
 }
 
 // One line of one character.
-void DrawCell(const TextMode& mode, std::span<const uint8_t> memory, uint32_t cell, uint32_t line, uint32_t* to) {
+void DrawCell(const TextMode& mode, std::span<const uint8_t> memory, uint32_t cell, uint32_t line,
+              uint32_t* to) {
   const uint64_t at = uint64_t{cell % vga::kPlaneBytes} * vga::kPlanes;
   const uint8_t character = at < memory.size() ? memory[at] : uint8_t{0};
   const uint8_t attribute = at + 1 < memory.size() ? memory[at + 1] : uint8_t{0};
@@ -66,8 +69,7 @@ void DrawCell(const TextMode& mode, std::span<const uint8_t> memory, uint32_t ce
   const bool touches = cursor || (mode.line_graphics && character >= 0xb0 && character <= 0xdf);
   dots = dots << 1 | (touches ? dots & 1 : 0);
   for (unsigned dot = 0; dot < mode.character_dots; dot++) {
-    const uint32_t colour =
-        mode.colours.at((dots >> (8 - dot) & 1) != 0 ? attribute & 0xf : background);
+    const uint32_t colour = mode.colours.at((dots >> (8 - dot) & 1) != 0 ? attribute & 0xf : background);
     for (unsigned i = 0; i < mode.dot_width; i++) {
       *to++ = colour;
     }

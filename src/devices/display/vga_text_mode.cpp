@@ -19,8 +19,9 @@ constexpr std::array<uint8_t, 25> kCrtc = {0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0
                                            0x4f, 0x0d, 0x0e, 0x00, 0x00, 0x00, 0x00, 0x9c, 0x8e,
                                            0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff};
 constexpr std::array<uint8_t, 9> kGraphics = {0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x0e, 0x00, 0xff};
-constexpr std::array<uint8_t, 21> kAttribute = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a,
-                                                0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00};
+constexpr std::array<uint8_t, 21> kAttribute = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14,
+                                                0x07, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d,
+                                                0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00};
 
 template <size_t kCount>
 void WriteIndexed(VgaCore& core, unsigned port, const std::array<uint8_t, kCount>& values) {
@@ -62,9 +63,9 @@ void WriteColours(VgaCore& core) {
 }  // namespace
 
 std::optional<std::span<const uint8_t>> FindTextFont(std::span<const uint8_t> rom) {
-  constexpr std::array<uint8_t, 2 * kShapeLines> kStart = {0,    0,    0,    0,    0,    0,    0,    0,    0,    0, 0,
-                                                           0,    0,    0,    0,    0,    0,    0,    0x7e, 0x81, 0xa5, 0x81,
-                                                           0x81, 0xbd, 0x99, 0x81, 0x81, 0x7e, 0,    0,    0,    0};
+  constexpr std::array<uint8_t, 2 * kShapeLines> kStart = {
+      0, 0, 0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0, 0, 0, 0,
+      0, 0, 0x7e, 0x81, 0xa5, 0x81, 0x81, 0xbd, 0x99, 0x81, 0x81, 0x7e, 0, 0, 0, 0};
   const auto found = std::search(rom.begin(), rom.end(), kStart.begin(), kStart.end());
   const auto left = static_cast<size_t>(rom.end() - found);
   if (left < kTextFontBytes) {

@@ -42,10 +42,10 @@ void Screendump(DisplayFacet& display, const ScreendumpArgs& args, Reply<Nothing
 }  // namespace
 
 void BindDisplayCommands(QmpRegistry& registry, DisplayFacet& display) {
-  registry.Bind<ScreendumpArgs, Nothing>(
-      "screendump", [&display](const ScreendumpArgs& args, Reply<Nothing> reply) {
-        Screendump(display, args, std::move(reply));
-      });
+  registry.Bind<ScreendumpArgs, Nothing>("screendump",
+                                         [&display](const ScreendumpArgs& args, Reply<Nothing> reply) {
+                                           Screendump(display, args, std::move(reply));
+                                         });
 }
 
 }  // namespace nandu

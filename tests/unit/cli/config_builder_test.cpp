@@ -236,7 +236,8 @@ TEST(CommandLine, AGraphicsCardIsThereUnlessSomethingSaysOtherwise) {
   EXPECT_THAT(drivers({"-device", "pvpanic", "-device", "VGA,xres=800"}), ElementsAre("pvpanic", "VGA"));
   EXPECT_THAT(drivers({"-device", R"({"driver":"VGA"})"}), ElementsAre("VGA"));
   EXPECT_THAT(drivers({"-device", "secondary-vga"}), ElementsAre("VGA", "secondary-vga"));
-  EXPECT_THAT(ErrorOf({"-vga", "qxl"}), HasSubstr("'qxl' waits for displays beyond VGA; use -vga std or none"));
+  EXPECT_THAT(ErrorOf({"-vga", "qxl"}),
+              HasSubstr("'qxl' waits for displays beyond VGA; use -vga std or none"));
   EXPECT_THAT(ErrorOf({"-vga", "voodoo"}), HasSubstr("there is no graphics card 'voodoo'"));
 }
 

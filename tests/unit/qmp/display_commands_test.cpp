@@ -49,7 +49,8 @@ class DisplayCommands : public ::testing::Test {
 TEST_F(DisplayCommands, TheFirstScreenIsWrittenAsPpm) {
   EXPECT_EQ(Screendump(R"("filename": "/tmp/a.ppm")"), kDone);
   EXPECT_EQ(Screendump(R"("filename": "b", "device": "v", "head": 0, "format": "png")"), kDone);
-  EXPECT_THAT(machine.calls, ElementsAre("screendump /tmp/a.ppm of the first/0 as ppm", "screendump b of v/0 as png"));
+  EXPECT_THAT(machine.calls,
+              ElementsAre("screendump /tmp/a.ppm of the first/0 as ppm", "screendump b of v/0 as png"));
 }
 
 TEST_F(DisplayCommands, TheAnswerComesWhenTheFileIsThere) {
@@ -70,7 +71,8 @@ TEST_F(DisplayCommands, WrongOnesSayWhy) {
 TEST_F(DisplayCommands, TheHumanMonitorTakesQemusWords) {
   EXPECT_EQ(SayToHuman("screendump a.ppm"), "{\"return\": \"\"}\r\n");
   EXPECT_EQ(SayToHuman("screendump a.png -f png v 1"), "{\"return\": \"\"}\r\n");
-  EXPECT_THAT(machine.calls, ElementsAre("screendump a.ppm of the first/0 as ppm", "screendump a.png of v/1 as png"));
+  EXPECT_THAT(machine.calls,
+              ElementsAre("screendump a.ppm of the first/0 as ppm", "screendump a.png of v/1 as png"));
   EXPECT_THAT(SayToHuman("screendump"), HasSubstr("takes a file's name"));
   EXPECT_THAT(SayToHuman("screendump a -f bmp"), HasSubstr("-f ppm or -f png"));
   EXPECT_THAT(SayToHuman("screendump a v x"), HasSubstr("its head"));

@@ -10,7 +10,11 @@
 
 namespace nandu {
 
-class FakeMachine final : public LifecycleFacet, public InfoFacet, public BalloonFacet, public BlockFacet, public DisplayFacet {
+class FakeMachine final : public LifecycleFacet,
+                          public InfoFacet,
+                          public BalloonFacet,
+                          public BlockFacet,
+                          public DisplayFacet {
  public:
   RunState state = RunState::kRunning;
   std::vector<std::string> calls;
@@ -58,8 +62,9 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
   }
 
   void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) override {
-    calls.push_back(Format("screendump {} of {}/{} as {}", request.filename, request.device.value_or("the first"),
-                           request.head, request.format == PictureFormat::kPng ? "png" : "ppm"));
+    calls.push_back(Format("screendump {} of {}/{} as {}", request.filename,
+                           request.device.value_or("the first"), request.head,
+                           request.format == PictureFormat::kPng ? "png" : "ppm"));
     if (request.device == "absent") {
       done(Fail(Errc::kNotFound, "there is no device 'absent'"));
       return;

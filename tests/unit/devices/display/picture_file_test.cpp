@@ -1,9 +1,9 @@
 // Pictures as files: every byte of a PPM, and a PNG taken apart again.
+#include "devices/display/picture_file.h"
+
 #include <gtest/gtest.h>
 #include <string>
 #include <zlib.h>
-
-#include "devices/display/picture_file.h"
 
 namespace nandu {
 namespace {
@@ -52,11 +52,10 @@ TEST(PictureFile, PngHoldsTheSameColours) {
   EXPECT_EQ(png.substr(16, 13), std::string("\0\0\0\2\0\0\0\2\10\2\0\0\0", 13));
   std::string rows(100, '\0');
   uLongf bytes = rows.size();
-  ASSERT_EQ(uncompress(reinterpret_cast<Bytef*>(rows.data()), &bytes, reinterpret_cast<const Bytef*>(packed.data()),
-                       packed.size()),
+  ASSERT_EQ(uncompress(reinterpret_cast<Bytef*>(rows.data()), &bytes,
+                       reinterpret_cast<const Bytef*>(packed.data()), packed.size()),
             Z_OK);
-  EXPECT_EQ(rows.substr(0, bytes),
-            std::string("\0\x11\x22\x33\x44\x55\x66\0\x77\x88\x99\xaa\xbb\xcc", 14));
+  EXPECT_EQ(rows.substr(0, bytes), std::string("\0\x11\x22\x33\x44\x55\x66\0\x77\x88\x99\xaa\xbb\xcc", 14));
 }
 
 }  // namespace

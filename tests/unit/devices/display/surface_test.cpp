@@ -1,11 +1,12 @@
 // Damage, and a display that draws on its own while somebody watches.
+#include "devices/display/surface.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <gtest/gtest.h>
 #include <mutex>
 
 #include "devices/display/damage.h"
-#include "devices/display/surface.h"
 
 namespace nandu {
 namespace {
@@ -81,7 +82,8 @@ TEST(Surface, DrawsOnDemandWithoutAThread) {
 
 TEST(Surface, TellsWatchersOfSizesAndDamage) {
   Screen screen;
-  DisplaySurface surface("card", [&screen](Picture* out) { screen.Draw(out); }, 1);
+  DisplaySurface surface(
+      "card", [&screen](Picture* out) { screen.Draw(out); }, 1);
   Watcher first;
   surface.Watch(first);
   EXPECT_TRUE(surface.refreshing());

@@ -1,7 +1,7 @@
 // The Bochs VBE registers. The answers are those that QEMU 7.2's card gives to the same writes.
-#include <gtest/gtest.h>
-
 #include "devices/display/vbe.h"
+
+#include <gtest/gtest.h>
 
 namespace nandu {
 namespace {

@@ -1,11 +1,12 @@
-// The card on its bus: identity, BARs, ports and window, firmware's chore, state, and whatever a guest writes.
+// The card on its bus: identity, BARs, ports and window, firmware's chore, state, and whatever a guest
+// writes.
+#include "devices/display/vga_card.h"
+
+#include <boost/json/object.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <random>
 
-#include <boost/json/object.hpp>
-
-#include "devices/display/vga_card.h"
 #include "devices/display/vga_mmio.h"
 #include "devices/display/vga_text_mode.h"
 #include "devices/pci/pci_bus.h"
@@ -24,13 +25,15 @@ constexpr uint32_t kRegisters = 0xe8000000;
 constexpr uint32_t kRom = 0xe8100000;
 constexpr uint8_t kDevfn = 0x08;
 
-// A BIOS of 8 KiB whose shapes begin at 1000h: code N is N on every line, but for the two that every font has.
+// A BIOS of 8 KiB whose shapes begin at 1000h: code N is N on every line, but for the two that every font
+// has.
 std::vector<uint8_t> BiosWithFont() {
   std::vector<uint8_t> rom(8 << 10, 0xee);
   for (unsigned i = 0; i < kTextFontBytes; i++) {
     rom[0x1000 + i] = static_cast<uint8_t>(i / 16);
   }
-  const std::array<uint8_t, 16> face = {0, 0, 0x7e, 0x81, 0xa5, 0x81, 0x81, 0xbd, 0x99, 0x81, 0x81, 0x7e, 0, 0, 0, 0};
+  const std::array<uint8_t, 16> face = {0,    0,    0x7e, 0x81, 0xa5, 0x81, 0x81, 0xbd,
+                                        0x99, 0x81, 0x81, 0x7e, 0,    0,    0,    0};
   std::copy(face.begin(), face.end(), rom.begin() + 0x1010);
   return rom;
 }
@@ -48,7 +51,9 @@ struct Board {
     options.spaces = {&host.memory, &host.io};
     return options;
   }
-  void SetConfig(uint16_t reg, uint32_t value) { static_cast<void>(bus.WriteConfig(0, kDevfn, reg, 4, value)); }
+  void SetConfig(uint16_t reg, uint32_t value) {
+    static_cast<void>(bus.WriteConfig(0, kDevfn, reg, 4, value));
+  }
   uint32_t Config(uint16_t reg) { return bus.ReadConfig(0, kDevfn, reg, 4); }
   void SetUp() {  // the first slot is the host bridge's
     SetConfig(0x10, kMemory);
@@ -61,8 +66,11 @@ struct Board {
     return [this](unsigned port, uint8_t value) { Out(port, value); };
   }
   void SetVbe(uint16_t width, uint16_t height, uint16_t bpp) {
-    for (const auto& [index, value] : {std::pair{4U, 0U}, {1U, unsigned{width}}, {2U, unsigned{height}},
-                                       {3U, unsigned{bpp}}, {4U, 0x41U}}) {
+    for (const auto& [index, value] : {std::pair{4U, 0U},
+                                       {1U, unsigned{width}},
+                                       {2U, unsigned{height}},
+                                       {3U, unsigned{bpp}},
+                                       {4U, 0x41U}}) {
       static_cast<void>(host.io.Write(0x1ce, 2, index));
       static_cast<void>(host.io.Write(0x1cf, 2, value));
     }
@@ -98,7 +106,8 @@ TEST(VgaCard, IdentityAndBarsAreQemus) {
   EXPECT_EQ(board.Config(0x2c), 0x11001af4u);
   EXPECT_EQ(board.Config(0x34), 0u);
   EXPECT_EQ(board.Config(0x3c), 0u);
-  for (const uint16_t reg : {uint16_t{0x10}, uint16_t{0x14}, uint16_t{0x18}, uint16_t{0x1c}, uint16_t{0x30}}) {
+  for (const uint16_t reg :
+       {uint16_t{0x10}, uint16_t{0x14}, uint16_t{0x18}, uint16_t{0x1c}, uint16_t{0x30}}) {
     board.SetConfig(reg, ~0U);
   }
   EXPECT_EQ(board.Config(0x10), 0xff000008u);

@@ -33,7 +33,7 @@ inline VgaMode TextMode() {
 inline VgaMode PlanarMode() {
   return {0xe3,
           {3, 1, 0x0f, 0, 6},
-          {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0,    0x40, 0, 0,    0,
+          {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0,    0x40, 0,    0,   0,
            0,    0,    0,    0xea, 0x8c, 0xdf, 0x28, 0,    0xe7, 4,    0xe3, 0xff},
           {0, 0, 0, 0, 0, 0, 5, 0x0f, 0xff},
           {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 0, 0x0f, 0, 0}};
@@ -42,7 +42,7 @@ inline VgaMode PlanarMode() {
 inline VgaMode LinearMode() {
   return {0x63,
           {3, 1, 0x0f, 0, 0x0e},
-          {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0,    0x41, 0,    0,    0,
+          {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0,    0x41, 0,    0,   0,
            0,    0,    0,    0x9c, 0x8e, 0x8f, 0x28, 0x40, 0x96, 0xb9, 0xa3, 0xff},
           {0, 0, 0, 0, 0, 0x40, 5, 0x0f, 0xff},
           {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0x41, 0, 0x0f, 0, 0}};
@@ -51,7 +51,7 @@ inline VgaMode LinearMode() {
 inline VgaMode CgaMode() {
   return {0x63,
           {3, 9, 3, 0, 2},
-          {0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0, 0xc1, 0,    0,    0,
+          {0x2d, 0x27, 0x28, 0x90, 0x2b, 0x80, 0xbf, 0x1f, 0,    0xc1, 0,    0,   0,
            0,    0,    0,    0x9c, 0x8e, 0x8f, 0x14, 0,    0x96, 0xb9, 0xa2, 0xff},
           {0, 0, 0, 0, 0, 0x30, 0x0f, 0, 0xff},
           {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 0, 3, 0, 0}};
@@ -94,7 +94,9 @@ inline void SetRampPalette(const OutByte& out) {
   }
 }
 constexpr uint32_t Six(uint32_t value) { return (value & 0x3f) << 2 | (value & 1) * 3; }
-constexpr uint32_t RampColour(uint32_t index) { return Six(index) << 16 | Six(index + 1) << 8 | Six(index + 2); }
+constexpr uint32_t RampColour(uint32_t index) {
+  return Six(index) << 16 | Six(index + 1) << 8 | Six(index + 2);
+}
 
 // The state alone, programmed.
 inline VgaState StateIn(const VgaMode& mode) {

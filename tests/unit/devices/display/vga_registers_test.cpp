@@ -140,7 +140,8 @@ TEST_F(VgaRegisters, Chain4IsLinearWithinItsMask) {
 TEST_F(VgaRegisters, WriteModesGoThroughLatchesAndMasks) {
   state = StateIn(PlanarMode());
   EXPECT_EQ(DirectWindow(state, memory.size()), VgaDirectWindow{});
-  // Mode 0: two planes get set/reset, two the byte, turned right by one; bits outside the mask are the latches'.
+  // Mode 0: two planes get set/reset, two the byte, turned right by one; bits outside the mask are the
+  // latches'.
   memory[8] = memory[9] = memory[10] = memory[11] = 0x55;
   EXPECT_EQ(ReadWindow(2), 0x55);
   state.graphics[0] = 0x01;

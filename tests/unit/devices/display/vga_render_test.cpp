@@ -1,7 +1,8 @@
 // Pictures, dot by dot, against what the test works out itself.
+#include "devices/display/vga_render.h"
+
 #include <gtest/gtest.h>
 
-#include "devices/display/vga_render.h"
 #include "unit/devices/display/vga_modes.h"
 
 namespace nandu {
@@ -19,8 +20,11 @@ class VgaRender : public ::testing::Test {
     memory[4 * (map_address + character * 32 + line) + 2] = dots;
   }
   void SetVbe(uint16_t width, uint16_t height, uint16_t bpp, uint16_t enable = 0x41) {
-    const std::pair<unsigned, uint16_t> writes[] = {{vbe::kEnable, uint16_t{0}}, {vbe::kXres, width}, {vbe::kYres, height},
-                                                    {vbe::kBpp, bpp}, {vbe::kEnable, enable}};
+    const std::pair<unsigned, uint16_t> writes[] = {{vbe::kEnable, uint16_t{0}},
+                                                    {vbe::kXres, width},
+                                                    {vbe::kYres, height},
+                                                    {vbe::kBpp, bpp},
+                                                    {vbe::kEnable, enable}};
     for (const auto& [index, value] : writes) {
       static_cast<void>(WriteVbe(&state.vbe, index, value, memory.size()));
     }
@@ -231,7 +235,8 @@ TEST_F(VgaRender, LinearModesOfEveryDepth) {
 TEST_F(VgaRender, ALargerVirtualScreenShowsThroughItsOffsets) {
   state.attribute_index = 0x20;
   SetVbe(64, 4, 32);
-  for (const auto& [index, value] : {std::pair{vbe::kVirtWidth, 128}, {vbe::kXoffset, 3}, {vbe::kYoffset, 2}}) {
+  for (const auto& [index, value] :
+       {std::pair{vbe::kVirtWidth, 128}, {vbe::kXoffset, 3}, {vbe::kYoffset, 2}}) {
     static_cast<void>(WriteVbe(&state.vbe, index, static_cast<uint16_t>(value), memory.size()));
   }
   memory[(3 * 128 + 3 + 5) * 4] = 0x99;
