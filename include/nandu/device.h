@@ -26,6 +26,7 @@ class BlockNode;
 class Chardev;
 class Clock;
 class ControlLoop;
+class Display;
 class EventLoop;
 class IrqLine;
 class MsiAllocator;
@@ -59,6 +60,7 @@ class Device {
   virtual PciBus* bus() { return nullptr; }                 // a bridge's secondary bus
   virtual AcpiContributor* acpi() { return nullptr; }
   virtual std::optional<DiskFacts> disk() const { return std::nullopt; }
+  virtual std::shared_ptr<Display> display() const { return nullptr; }  // a screen (nandu/display.h); may outlive the device
 
   // Three-phase reset with vCPUs stopped: Quiesce first, then Reset of all, then Start again.
   virtual void Reset() = 0;
@@ -113,6 +115,10 @@ class DeviceHost {
   virtual Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) = 0;  // node name or -drive id
   virtual Result<std::shared_ptr<NetBackend>> ClaimNetBackend(std::string_view id, std::string_view user) = 0;
   virtual Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) = 0;
+  // A file of firmware's, an option ROM: at that path, else by its name in the firmware directories (-L).
+  virtual Result<std::vector<uint8_t>> ReadFirmwareFile(const std::string& name) {
+    return Fail(Errc::kUnsupported, "{}: this host reads no firmware files", name);
+  }
   virtual std::string DefaultMac() = 0;                                     // 52:54:00:12:34:56 and up, as QEMU counts
   virtual void GuestPanicked(std::string_view why) = 0;                     // any thread: its kernel cannot go on
   virtual void RequestReset(std::string_view cause) = 0;                    // any thread: "guest-reset"

@@ -23,7 +23,8 @@ ImageInput BootLoader::input() const {
           .initrd = initrd_ ? &*initrd_ : nullptr,
           .modules = modules_,
           .memory = memory_,
-          .acpi_bytes = acpi_.reserved_bytes()};
+          .acpi_bytes = acpi_.reserved_bytes(),
+          .text_screen = text_screen_};
 }
 
 Result<std::unique_ptr<BootLoader>> BootLoader::Create(BootOptions options) {
@@ -36,6 +37,7 @@ Result<std::unique_ptr<BootLoader>> BootLoader::Create(BootOptions options) {
   loader->initrd_ = std::move(options.initrd);
   loader->modules_ = std::move(options.modules);
   loader->command_line_ = std::move(options.command_line);
+  loader->text_screen_ = options.text_screen;
   TRY(loader->image_->Place(loader->input()));
   return loader;
 }

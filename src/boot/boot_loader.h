@@ -24,6 +24,7 @@ struct BootOptions {
   std::string command_line;
   AcpiInput acpi;  // its memory layout is the one the kernel is placed in
   SmbiosInput smbios;
+  bool text_screen = false;  // VGA is in text mode 3
 };
 
 class BootLoader {
@@ -45,6 +46,7 @@ class BootLoader {
   std::optional<BootFile> initrd_;
   std::vector<BootModule> modules_;
   std::string command_line_;
+  bool text_screen_ = false;
   MemoryLayout memory_;
   AcpiTables acpi_;
   SmbiosTables smbios_;

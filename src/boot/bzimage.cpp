@@ -135,9 +135,25 @@ Result<ImagePlacement> BzImage::Place(const ImageInput& input) const {
   return placement;
 }
 
+// What the kernel's own real-mode code would have asked the BIOS for (Linux,
+// Documentation/arch/x86/zero-page.rst; screen_info.h).
+screen_info TextScreen() {
+  screen_info screen = {};
+  screen.orig_video_mode = 3;
+  screen.orig_video_cols = 80;
+  screen.orig_video_lines = 25;
+  screen.orig_video_points = 16;
+  screen.orig_video_isVGA = 1;
+  screen.orig_video_ega_bx = 3;  // a colour screen, 256 KiB of memory
+  return screen;
+}
+
 boot_params BzImage::MakeBootParams(const ImageInput& input, const ImagePlacement& placement) const {
   boot_params params = {};
   params.hdr = header_;
+  if (input.text_screen) {
+    params.screen_info = TextScreen();
+  }
   params.hdr.type_of_loader = kLoaderType;
   // boot.rst, code32_start: "the entry point"; the 64-bit entry needs it to be the load address.
   params.hdr.code32_start = static_cast<uint32_t>(placement.kernel_base);

@@ -35,6 +35,7 @@ struct ImageInput {
   std::span<const BootModule> modules = {};  // of a multiboot kernel, which has no initrd
   MemoryLayout memory;
   uint64_t acpi_bytes = 0;  // the ACPI tables' share at the end of low RAM
+  bool text_screen = false;  // VGA is in text mode 3: 80x25 characters at 0xb8000
 };
 
 class GuestImage {

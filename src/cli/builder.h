@@ -53,6 +53,7 @@ class Builder {
   Result<> SmbiosOemStrings(std::span<const KeyValue> items);
   Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
   // builder_board.cpp
+  Result<> FirmwareDirectory(std::string_view text);
   Result<> WatchdogAct(std::string_view text);
   Result<> PanicAct(std::string_view text);
 
@@ -120,6 +121,7 @@ class Builder {
   MachineConfig& config_;
   bool nodefaults_ = false;
   bool nographic_ = false;
+  std::optional<std::string> vga_;  // -vga: "std" or "none"
   bool monitor_given_ = false;  // by -monitor, -mon or "mon:"
   bool default_nic_ = true;
   unsigned drive_count_[2] = {0, 0};  // if=virtio, if=none: for QEMU's made-up ids

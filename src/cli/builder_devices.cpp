@@ -109,12 +109,20 @@ void Builder::FinishDevices() {
   if (!nodefaults_) {
     std::string left_out =
         default_nic_ && !has_nic && config_.netdevs.empty() ? "network card (e1000e), " : "";
-    left_out += "VGA and parallel port";
+    left_out += "floppy and parallel port";
     out_.notes.push_back(Format(
         "default devices left out because nandu does not have them yet: {} (-nodefaults takes them away)",
         left_out));
   }
   DefaultCdrom();
+  const auto is_vga = [](const DeviceConfig& device) { return device.driver == "VGA"; };
+  const bool has_vga = std::ranges::any_of(devices_, is_vga) || std::ranges::any_of(json_devices_, is_vga);
+  if (vga_ ? *vga_ == "std" : !nodefaults_ && !has_vga) {
+    DeviceConfig card;  // on the board: its address comes before all others
+    card.driver = "VGA";
+    card.options.source = "-vga std";
+    config_.devices.push_back(std::move(card));
+  }
   // As QEMU: rerror= and werror= of a -drive are for the disk that uses it, unless that has its own.
   for (auto* list : {&devices_, &json_devices_}) {
     for (DeviceConfig& device : *list) {

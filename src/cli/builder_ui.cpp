@@ -32,7 +32,7 @@ Result<> NothingLeft(const boost::json::object& bag, std::string_view of) {
 
 constexpr std::array kDisplays = {"spice-app", "sdl",          "gtk",  "vnc",
                                   "curses",    "egl-headless", "dbus", "default"};
-constexpr std::array kCards = {"std", "cirrus", "vmware", "qxl", "virtio"};
+constexpr std::array kCards = {"cirrus", "vmware", "qxl", "virtio"};
 constexpr std::array kAudioDrivers = {"alsa", "oss", "pa", "sdl", "sndio", "spice", "dbus", "wav", "jack"};
 
 }  // namespace
@@ -50,20 +50,23 @@ Result<> Builder::Display(std::string_view text) {
   const std::string_view named = type.empty() && !bag.empty() ? std::string_view(bag.begin()->key()) : type;
   const bool known = std::ranges::find(kDisplays, named) != kDisplays.end();
   return Fail(known ? Errc::kUnsupported : Errc::kInvalidArgument, "{} '{}'; use -display none or -nographic",
-              known ? "it waits for a screen: there is no display" : "there is no display", named);
+              known ? "it waits for windows and remote displays: there is no display" : "there is no display",
+              named);
 }
 
 Result<> Builder::Vga(std::string_view text) {
   if (IsHelp(text)) {
-    return Answer("none                 no graphic card (default)\n");
+    return Answer("none                 no graphic card\nstd                  standard VGA (default)\n");
   }
-  if (text == "none") {
+  if (text == "none" || text == "std") {
+    vga_ = text;
     return {};
   }
-  const bool known = std::ranges::find(kCards, text) != kCards.end();
-  return Fail(known ? Errc::kUnsupported : Errc::kInvalidArgument, "{} '{}'; use -vga none",
-              known ? "it waits for VGA and other graphics cards: there is no" : "there is no graphics card",
-              text);
+  if (std::ranges::find(kCards, text) != kCards.end()) {
+    return Fail(Errc::kUnsupported,
+                "the graphics card '{}' waits for displays beyond VGA; use -vga std or none", text);
+  }
+  return Fail(Errc::kInvalidArgument, "there is no graphics card '{}'; use -vga std or none", text);
 }
 
 Result<> Builder::Audiodev(std::string_view text) {

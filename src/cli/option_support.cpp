@@ -43,7 +43,7 @@ constexpr Shown kShown[] = {
     {"hdd", "unit_cli.Drives.ShortFormsNameTheirPorts"},
     {"display", "unit_cli.OptionForms.BothFormsOfDisplay"},
     {"nographic", "unit_cli.CommandLine.NographicSharesTheTerminal"},
-    {"vga", "unit_cli.CommandLine.NoGraphicsCardIsTheOnlyOne"},
+    {"vga", "unit_cli.CommandLine.AGraphicsCardIsThereUnlessSomethingSaysOtherwise"},
     {"no-hpet", "board.lab.without_hpet_the_clock_has_its_interrupt"},
     {"smbios", "unit_boot.Smbios.FieldsAreQemus"},
     {"netdev", "net.lab.taps_carry_every_byte_both_ways"},

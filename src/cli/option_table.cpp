@@ -9,7 +9,8 @@ constexpr Handling kWorks = Handling::kWorks;
 constexpr Handling kPlanned = Handling::kPlanned;
 constexpr Handling kRefused = Handling::kRefused;
 
-constexpr std::string_view kNoDisplay = "it waits for VGA and a screen; use -display none or -nographic";
+constexpr std::string_view kNoDisplay =
+    "it waits for windows and remote displays; use -display none or -nographic";
 constexpr std::string_view kNoSpice = "it waits for SPICE";
 constexpr std::string_view kNoAudio = "it waits for sound";
 constexpr std::string_view kNoFirmwareTables =
@@ -79,7 +80,7 @@ constexpr OptionSpec kOptions[] = {
     {"spice", true, kPlanned, "", kNoSpice},
     {"portrait", false, kRefused, "", "it turned one PDA's screen"},
     {"rotate", true, kRefused, "", "it turned one PDA's screen"},
-    {"vga", true, kWorks, "none", "the graphics card: none"},
+    {"vga", true, kWorks, "std|none", "the graphics card: standard VGA, or none"},
     {"full-screen", false, kPlanned, "", kNoDisplay},
     {"vnc", true, kPlanned, "", "it waits for the VNC server; use -display none"},
     {"win2k-hack", false, kRefused, "", "it slowed IDE down for one release of Windows 2000"},
@@ -129,7 +130,8 @@ constexpr OptionSpec kOptions[] = {
     {"D", true, kWorks, "file", "write the log to a file instead of stderr"},
     {"dfilter", true, kRefused, "", kTcgOnly},
     {"seed", true, kRefused, "", "nandu takes its random numbers from the kernel alone"},
-    {"L", true, kPlanned, "", kNoFirmwareTables},
+    {"L", true, kWorks, "directory",
+     "where firmware and option ROMs are looked for first ('-L help': where else)"},
     {"enable-kvm", false, kWorks, "", "the same as -accel kvm, which is the default"},
     {"xen-domid", true, kRefused, "", kNoXen},
     {"xen-attach", false, kRefused, "", kNoXen},

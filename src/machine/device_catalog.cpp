@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/nearest.h"
+#include "devices/display/vga_card.h"
 #include "devices/legacy/debug_exit.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/ide_drive.h"
@@ -30,9 +31,20 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
 
 std::vector<const DeviceFactory*> MakeCatalog() {
   std::vector<const DeviceFactory*> catalog = {
-      &IdeCdFactory(),          &IdeHdFactory(),  &IsaDebugExitFactory(), &IsaDebugconFactory(),
-      &IsaSerialFactory(),      &LoaderFactory(), &PcieRootPortFactory(), &PvPanicFactory(),
-      &ScsiCdFactory(),         &ScsiHdFactory(), &VirtconsoleFactory(),  &VirtserialportFactory(),
+      &IdeCdFactory(),
+      &IdeHdFactory(),
+      &IsaDebugExitFactory(),
+      &IsaDebugconFactory(),
+      &IsaSerialFactory(),
+      &LoaderFactory(),
+      &PcieRootPortFactory(),
+      &PvPanicFactory(),
+      &ScsiCdFactory(),
+      &SecondaryVgaFactory(),
+      &VgaFactory(),
+      &ScsiHdFactory(),
+      &VirtconsoleFactory(),
+      &VirtserialportFactory(),
       &VmGenerationIdFactory(),
   };
   for (const VirtioPciVariant variant : kVirtioPciVariants) {

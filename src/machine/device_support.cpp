@@ -26,7 +26,7 @@ constexpr std::string_view kFirmware = "it waits for firmware and fw_cfg";
 constexpr std::string_view kStorage =
     "a second AHCI controller and disks of the host passed through wait; use the board's own (ide-hd, ide-cd), "
     "virtio-scsi-pci or virtio-blk-pci";
-constexpr std::string_view kScreens = "it waits for VGA and the other displays";
+constexpr std::string_view kScreens = "it waits for displays beyond VGA; use VGA or secondary-vga";
 constexpr std::string_view kUsb = "it waits for USB (qemu-xhci and its devices)";
 constexpr std::string_view kWider = "it waits for the wider hardware";
 constexpr std::string_view kVhostUser = "it waits for other people's backends (vhost and vhost-user)";
@@ -104,8 +104,9 @@ constexpr DeviceSupport kDevices[] = {
      "vhost-user-i2c-pci",
      kPlanned, kVhostUser},
     // Displays
-    {"VGA secondary-vga bochs-display cirrus-vga qxl qxl-vga ramfb virtio-gpu-pci virtio-gpu virtio-vga",
-     kPlanned, kScreens},
+    {"VGA", kWorks, "vga.kvm.every_mode_is_qemus"},
+    {"secondary-vga", kWorks, "unit_display.VgaCard.ASecondaryCardHasRegistersInItsBarAlone"},
+    {"bochs-display cirrus-vga qxl qxl-vga ramfb virtio-gpu-pci virtio-gpu virtio-vga", kPlanned, kScreens},
     {"virtio-gpu-gl-pci virtio-gpu-gl virtio-vga-gl vhost-user-gpu vhost-user-gpu-pci vhost-user-vga",
      kRefused,
      "a guest's OpenGL would run in this process or need a display of the host; use virtio-vga when it is "

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nandu/display.h>
+
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "machine/block_facts.h"
@@ -121,6 +123,26 @@ class MediaFacet {
   virtual void RemoveMedium(const DriveName& name, Done done) = 0;
   virtual void InsertMedium(const DriveName& name, const std::string& node_name, Done done) = 0;
   virtual void ChangeMedium(const DriveName& name, const NewMedium& medium, bool force, Done done) = 0;
+};
+
+// Screens.
+struct ScreendumpRequest {
+  std::string filename;
+  std::optional<std::string> device;  // the id of one with a screen; nullopt: the first
+  int64_t head = 0;
+  PictureFormat format = PictureFormat::kPpm;
+};
+
+class DisplayFacet {
+ public:
+  DisplayFacet() = default;
+  DisplayFacet(const DisplayFacet&) = delete;
+  DisplayFacet& operator=(const DisplayFacet&) = delete;
+  virtual ~DisplayFacet() = default;
+
+  // Writes what the screen shows to a file. `done` runs once, now or later; kNotFound: there is no such
+  // device.
+  virtual void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) = 0;
 };
 
 // Where events come from. One sink: the QMP server, which has the sessions.

@@ -25,6 +25,7 @@ class Machine final : public LifecycleFacet,
                       public InfoFacet,
                       public BalloonFacet,
                       public BlockFacet,
+                      public DisplayFacet,
                       public EventFacet {
  public:
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
@@ -71,6 +72,9 @@ class Machine final : public LifecycleFacet,
   // BlockFacet
   std::vector<BlockFacts> QueryBlock() const override;
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override;
+
+  // DisplayFacet
+  void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) override;
 
   // EventFacet
   void SetEventSink(Sink sink) override;

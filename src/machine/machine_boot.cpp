@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/uuid.h"
+#include "devices/display/vga_card.h"
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/loader_device.h"
 #include "machine/machine_impl.h"
@@ -128,7 +129,8 @@ Result<> Machine::Impl::PrepareBoot() {
                       .modules = std::move(modules),
                       .command_line = config.append,
                       .acpi = MakeAcpiInput(),
-                      .smbios = TRY(MakeSmbiosInput())};
+                      .smbios = TRY(MakeSmbiosInput()),
+                      .text_screen = text_screen != nullptr};
   kernel.reset();
   loader = TRY(BootLoader::Create(std::move(options)));
   if (generation_id != nullptr) {
@@ -148,6 +150,9 @@ Result<> Machine::Impl::ResetBoard() {
   TRY(RunLoaders(*view->memory()));
   if (loader) {
     TRY(q35->SetUpWithoutFirmware());
+    if (text_screen != nullptr) {
+      text_screen->SetUpAsFirmware();
+    }
     const CpuEntry entry = TRY(loader->Load(*view->memory()));
     boot = RegistersFor(entry);
   }

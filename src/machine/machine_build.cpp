@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/lost_memory.h"
 #include "boot/multiboot.h"
+#include "devices/display/vga_card.h"
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
@@ -15,7 +16,11 @@
 namespace nandu {
 
 Machine::Impl::Impl(ControlLoop& control, const MachineConfig& configuration)
-    : loop(control), config(configuration), opener(CreateInProcessOpener()), backends(control, *opener) {}
+    : loop(control),
+      config(configuration),
+      opener(CreateInProcessOpener()),
+      firmware_files(*opener, config.firmware_directories),
+      backends(control, *opener) {}
 
 Machine::Impl::~Impl() {
   static_cast<void>(LostMemory::Install(-1));  // the eventfd goes
@@ -165,6 +170,7 @@ Result<> Machine::Impl::BuildBoard() {
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
       .balloon_changed = [this] { OnBalloonChanged(); },
       .emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); },
+      .read_firmware_file = [this](const std::string& name) { return firmware_files.Read(name); },
       .raise_gpe = [this](unsigned bit) { q35->lpc().RaiseGpe(bit); },
       .vcpus = config.smp.cpus,
       .panic_stops = config.panic != PanicAction::kNone};
@@ -204,6 +210,10 @@ Result<> Machine::Impl::AddDevices() {
     all_devices.push_back(devices.back().get());
     TRY(NoteGenerationId(*devices.back(), wanted.options.source));
     TRY(NoteLoader(*devices.back(), wanted.options.source));
+    if (auto* const card = dynamic_cast<VgaCard*>(devices.back().get());
+        card != nullptr && card->HasTextFont()) {
+      text_screen = card;
+    }
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include "boot/firmware_rom.h"
 #include "loop/control_loop.h"
 #include "machine/debugger.h"
+#include "machine/firmware_files.h"
 #include "machine/host.h"
 #include "machine/kvm_board.h"
 #include "machine/lifecycle.h"
@@ -21,6 +22,8 @@
 namespace nandu {
 
 class LoaderDevice;
+class Display;
+class VgaCard;
 class VmGenerationId;
 
 struct Machine::Impl {
@@ -40,6 +43,7 @@ struct Machine::Impl {
   Result<> AddDevices();
   Result<> NoteGenerationId(Device& device, const std::string& source);
   Result<> NoteLoader(Device& device, const std::string& source);
+  Result<std::shared_ptr<Display>> FindDisplay(const std::optional<std::string>& device) const;
   Result<> PrepareBoot();
   void MakeLifecycle();
   void Warn() const;
@@ -61,6 +65,7 @@ struct Machine::Impl {
   const MachineConfig config;
   // In the order they are made; what is made from another goes first.
   std::unique_ptr<Opener> opener;
+  FirmwareFiles firmware_files;
   Backends backends;
   SmbiosOptions smbios;  // with what its files hold
   std::optional<BootFile> kernel;
@@ -77,6 +82,7 @@ struct Machine::Impl {
   VmGenerationId* generation_id = nullptr;   // in devices, where there is one
   std::vector<const LoaderDevice*> loaders;  // those of -device loader, in devices
   Media media{backends.blocks, [this]() -> const std::vector<Device*>& { return all_devices; }};
+  VgaCard* text_screen = nullptr;           // in devices: a card that text can be shown with
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;

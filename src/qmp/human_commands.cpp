@@ -1,6 +1,7 @@
 #include "qmp/human_commands.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -16,6 +17,7 @@ struct HumanCommands::Command {
   std::string_view parameters;
   std::string_view help;
   void (*run)(HumanCommands& self, const Words& words, Done done);
+  size_t most_parameters = 1;
 };
 
 struct HumanCommands::Topic {
@@ -81,6 +83,10 @@ const std::vector<HumanCommands::Command>& HumanCommands::Commands() {
          self.lifecycle_.Quit();
          done({});
        }},
+      {"screendump", "", "filename [-f format] [device [head]]",
+       "write what the screen shows to a file, as PPM or PNG",
+       [](HumanCommands& self, const Words& words, Done done) { self.Screendump(words, std::move(done)); },
+       5},
       {"stop", "s", "", "let the guest stand still",
        [](HumanCommands& self, const Words&, Done done) {
          self.lifecycle_.Stop(ShowError(std::move(done)));
@@ -133,9 +139,11 @@ void HumanCommands::Execute(std::string_view line, Done done) {
   });
   if (command == commands.end()) {
     done(UnknownText("command", words[0], commands, "help"));
-  } else if (words.size() > (command->parameters.empty() ? 1U : 2U)) {
+  } else if (words.size() > 1 + (command->parameters.empty() ? 0 : command->most_parameters)) {
     done(Format("'{}' takes {}\n", command->name,
-                command->parameters.empty() ? "no parameters" : "one parameter"));
+                command->parameters.empty()     ? "no parameters"
+                : command->most_parameters == 1 ? "one parameter"
+                                                : command->parameters));
   } else {
     command->run(*this, words, std::move(done));
   }
@@ -163,6 +171,35 @@ void HumanCommands::Info(const Words& words, Done done) {
   }
   const Topic* topic = FindRow(Topics(), words[1]);
   done(topic == nullptr ? UnknownText("topic", words[1], Topics(), "info") : topic->text(*this));
+}
+
+void HumanCommands::Screendump(const Words& words, Done done) {
+  ScreendumpRequest request;
+  std::vector<std::string_view> plain;
+  bool good = true;
+  for (size_t i = 1; i < words.size(); ++i) {
+    if (words[i] != "-f") {
+      plain.push_back(words[i]);
+      continue;
+    }
+    const std::string_view format = ++i < words.size() ? words[i] : std::string_view();
+    good = good && (format == "ppm" || format == "png");
+    request.format = format == "png" ? PictureFormat::kPng : PictureFormat::kPpm;
+  }
+  if (plain.size() >= 2) {
+    request.device = plain[1];
+  }
+  if (plain.size() >= 3) {
+    const std::optional<uint64_t> head = ParseSize(plain[2], 1);
+    good = good && head && *head <= std::numeric_limits<int32_t>::max();
+    request.head = static_cast<int64_t>(head.value_or(0));
+  }
+  if (!good || plain.empty() || plain.size() > 3) {
+    done("'screendump' takes a file's name, -f ppm or -f png, a device's id and its head\n");
+    return;
+  }
+  request.filename = plain[0];
+  display_.Screendump(request, ShowError(std::move(done)));
 }
 
 std::string HumanCommands::SetBalloon(std::string_view mebibytes) {

@@ -11,14 +11,15 @@
 namespace nandu {
 
 class BalloonFacet;
+class DisplayFacet;
 class InfoFacet;
 class LifecycleFacet;
 
 class HumanCommands {
  public:
   // The facets outlive this.
-  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon)
-      : lifecycle_(lifecycle), info_(info), balloon_(balloon) {}
+  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon, DisplayFacet& display)
+      : lifecycle_(lifecycle), info_(info), balloon_(balloon), display_(display) {}
 
   // `done` runs once, now or later, with what to show: lines that end in \n, or nothing.
   using Done = UniqueFunction<void(std::string text)>;
@@ -35,6 +36,7 @@ class HumanCommands {
 
   void Help(const Words& words, Done done);
   void Info(const Words& words, Done done);
+  void Screendump(const Words& words, Done done);
   std::string SetBalloon(std::string_view mebibytes);
   std::string BalloonText() const;
   std::string StatusText() const;
@@ -44,6 +46,7 @@ class HumanCommands {
   LifecycleFacet& lifecycle_;
   InfoFacet& info_;
   BalloonFacet& balloon_;
+  DisplayFacet& display_;
 };
 
 }  // namespace nandu

@@ -6,9 +6,10 @@
 #include "base/number_text.h"
 #include "qmp/commands/balloon.h"
 #include "qmp/commands/block.h"
-#include "qmp/commands/media.h"
+#include "qmp/commands/display.h"
 #include "qmp/commands/human.h"
 #include "qmp/commands/machine.h"
+#include "qmp/commands/media.h"
 
 namespace nandu {
 namespace {
@@ -36,7 +37,7 @@ bool IsShared(const MachineConfig& config, const std::string& id) {
 
 Monitors::Monitors(ControlLoop& loop, Machine& machine)
     : machine_(machine),
-      commands_(std::make_unique<HumanCommands>(machine, machine, machine)),
+      commands_(std::make_unique<HumanCommands>(machine, machine, machine, machine)),
       server_(VersionInfoOf(machine.version()), RealtimeNs,
               [&loop](UniqueFunction<void()> fire) { return loop.CreateHostTimer(std::move(fire)); }) {}
 
@@ -49,6 +50,7 @@ Result<std::unique_ptr<Monitors>> Monitors::Create(ControlLoop& loop, Machine& m
   BindBalloonCommands(monitors->server_.registry(), machine);
   BindBlockCommands(monitors->server_.registry(), machine);
   BindMediaCommands(monitors->server_.registry(), machine.media());
+  BindDisplayCommands(monitors->server_.registry(), machine);
   BindHumanCommands(monitors->server_.registry(), *monitors->commands_);
   machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) {
     server->Emit(name, data);

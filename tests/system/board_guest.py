@@ -126,6 +126,7 @@ def _words(directory, names):
                    "virtio-serial-pci,id=serial1,bus=port2",
                    "virtserialport,chardev=channel2,bus=serial1.0,name=org.nandu.behind",
                    "virtio-rng-pci,bus=port3",
+                   "VGA,addr=0xf",
                    "pvpanic"):
         words += ["-device", device]
     return [*words, "-serial", f"file:{directory}/ttyS1", "-debugcon", f"file:{directory}/debugcon", "-uuid", "00112233-4455-6677-8899-aabbccddeeff"]

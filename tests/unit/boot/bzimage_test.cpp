@@ -101,6 +101,23 @@ TEST(BzImage, BootParamsCarryHeaderCommandLineAndMemoryMap) {
   EXPECT_EQ(line, std::string("root=/dev/vda ro\0", 17));
 }
 
+TEST(BzImage, ATextScreenIsSaidToBeThereWhereItIs) {
+  const auto memory = TestMemory(kRam);
+  boot_params params = {};
+  ASSERT_TRUE(Open({})->Load(*memory, Input()));
+  ASSERT_TRUE(memory->Load(Gpa{layout::kZeroPage}, &params));
+  EXPECT_EQ(+params.screen_info.orig_video_isVGA, 0);
+  ImageInput input = Input();
+  input.text_screen = true;
+  ASSERT_TRUE(Open({})->Load(*memory, input));
+  ASSERT_TRUE(memory->Load(Gpa{layout::kZeroPage}, &params));
+  EXPECT_EQ(+params.screen_info.orig_video_isVGA, 1);
+  EXPECT_EQ(+params.screen_info.orig_video_mode, 3);
+  EXPECT_EQ(+params.screen_info.orig_video_cols, 80);
+  EXPECT_EQ(+params.screen_info.orig_video_lines, 25);
+  EXPECT_EQ(+params.screen_info.orig_video_points, 16);
+}
+
 TEST(BzImage, SetupDataHoldsARandomSeed) {
   const auto memory = TestMemory(kRam);
   ASSERT_TRUE(Open({})->Load(*memory, Input()));

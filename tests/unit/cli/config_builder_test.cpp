@@ -25,13 +25,16 @@ TEST(CommandLine, DefaultsAreQemus) {
   EXPECT_EQ(line->config.smp.cpus, 1U);
   EXPECT_EQ(line->config.cpu, "qemu64");
   EXPECT_THAT(line->config.serials, ElementsAre("serial0"));
-  EXPECT_THAT(line->notes, ElementsAre(HasSubstr("network card (e1000e), VGA")));
+  EXPECT_THAT(line->notes, ElementsAre(HasSubstr("network card (e1000e), CD-ROM")));
+  ASSERT_EQ(line->config.devices.size(), 1U);
+  EXPECT_EQ(line->config.devices[0].driver, "VGA");
 }
 
 TEST(CommandLine, NodefaultsHasNoSerialPortAndNothingToSay) {
   const auto line = Parse({"-nodefaults"});
   ASSERT_TRUE(line.has_value());
   EXPECT_TRUE(line->config.serials.empty());
+  EXPECT_TRUE(line->config.devices.empty());
   EXPECT_TRUE(line->notes.empty());
 }
 
@@ -51,7 +54,7 @@ TEST(CommandLine, SmpPrefersCores) {
 TEST(CommandLine, ErrorPoliciesOfADriveAreItsDisks) {
   const auto line =
       Parse({"-drive", "if=none,id=d,file=a.raw,format=raw,werror=stop,rerror=ignore", "-device",
-             "virtio-blk-pci,drive=d,rerror=report", "-device", "virtio-blk-pci,drive=e"});
+             "virtio-blk-pci,drive=d,rerror=report", "-device", "virtio-blk-pci,drive=e", "-vga", "none"});
   ASSERT_TRUE(line.has_value()) << line.error().message;
   const boost::json::object& disk = line->config.devices.at(0).options.values;
   EXPECT_EQ(disk.at("werror"), "stop");
@@ -108,7 +111,7 @@ TEST(CommandLine, NicsGetTheirAddressesBeforeDevicesAndDrivesAfter) {
   for (const DeviceConfig& device : line->config.devices) {
     order.push_back(device.driver + "/" + device.id);
   }
-  EXPECT_THAT(order, ElementsAre("virtio-net-pci/", "virtio-rng-pci/plain", "virtio-blk-pci/",
+  EXPECT_THAT(order, ElementsAre("VGA/", "virtio-net-pci/", "virtio-rng-pci/plain", "virtio-blk-pci/",
                                  "virtio-rng-pci/json"));
 }
 
@@ -218,9 +221,23 @@ TEST(CommandLine, DeviceHelpNamesItsDriver) {
   EXPECT_THAT(line->answer, Optional(HasSubstr("virtio-blk-pci options:")));
 }
 
-TEST(CommandLine, NoGraphicsCardIsTheOnlyOne) {
-  EXPECT_EQ(ErrorOf({"-vga", "none"}), "accepted");
-  EXPECT_THAT(ErrorOf({"-vga", "qxl"}), HasSubstr("there is no 'qxl'; use -vga none"));
+TEST(CommandLine, AGraphicsCardIsThereUnlessSomethingSaysOtherwise) {
+  const auto drivers = [](const std::vector<std::string_view>& words) {
+    std::vector<std::string> list;
+    for (const DeviceConfig& device : Parse(words)->config.devices) {
+      list.push_back(device.driver);
+    }
+    return list;
+  };
+  EXPECT_THAT(drivers({"-device", "pvpanic"}), ElementsAre("VGA", "pvpanic"));
+  EXPECT_THAT(drivers({"-nographic"}), ElementsAre("VGA"));
+  EXPECT_THAT(drivers({"-vga", "none"}), ElementsAre());
+  EXPECT_THAT(drivers({"-nodefaults", "-vga", "std"}), ElementsAre("VGA"));
+  EXPECT_THAT(drivers({"-device", "pvpanic", "-device", "VGA,xres=800"}), ElementsAre("pvpanic", "VGA"));
+  EXPECT_THAT(drivers({"-device", R"({"driver":"VGA"})"}), ElementsAre("VGA"));
+  EXPECT_THAT(drivers({"-device", "secondary-vga"}), ElementsAre("VGA", "secondary-vga"));
+  EXPECT_THAT(ErrorOf({"-vga", "qxl"}),
+              HasSubstr("'qxl' waits for displays beyond VGA; use -vga std or none"));
   EXPECT_THAT(ErrorOf({"-vga", "voodoo"}), HasSubstr("there is no graphics card 'voodoo'"));
 }
 
@@ -231,7 +248,7 @@ TEST(CommandLine, NoParallelPortIsTheOnlyOne) {
 
 TEST(CommandLine, NoNetworkIsSaidInTwoWays) {
   for (const char* option : {"-net", "-nic"}) {
-    const auto line = Parse({option, "none"});
+    const auto line = Parse({option, "none", "-vga", "none"});
     ASSERT_TRUE(line.has_value());
     EXPECT_TRUE(line->config.devices.empty());
     EXPECT_THAT(line->notes, ElementsAre(testing::Not(HasSubstr("network card"))));

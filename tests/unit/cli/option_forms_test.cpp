@@ -76,7 +76,8 @@ TEST(OptionForms, BothFormsOfDisplay) {
   EXPECT_EQ(Sentence("-display", "none"), "accepted");
   EXPECT_EQ(Sentence("-display", R"({"type":"none"})"), "accepted");
   for (const std::string_view value : {R"(gtk,gl=on)", R"({"type":"gtk","gl":"on"})"}) {
-    EXPECT_THAT(Sentence("-display", value), HasSubstr("it waits for a screen: there is no display 'gtk'"));
+    EXPECT_THAT(Sentence("-display", value),
+                HasSubstr("it waits for windows and remote displays: there is no display 'gtk'"));
   }
   EXPECT_THAT(Sentence("-display", "vnc=:1"), HasSubstr("'vnc'"));
   EXPECT_THAT(Sentence("-display", "none,gl=on"), HasSubstr("property 'gl' of display 'none'"));

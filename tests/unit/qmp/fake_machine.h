@@ -11,7 +11,11 @@
 
 namespace nandu {
 
-class FakeMachine final : public LifecycleFacet, public InfoFacet, public BalloonFacet, public BlockFacet {
+class FakeMachine final : public LifecycleFacet,
+                          public InfoFacet,
+                          public BalloonFacet,
+                          public BlockFacet,
+                          public DisplayFacet {
  public:
   RunState state = RunState::kRunning;
   std::vector<std::string> calls;
@@ -63,6 +67,17 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
   std::vector<BlockFacts> QueryBlock() const override { return blocks; }
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override {
     calls.push_back(Format("resize {} {}", name, size_bytes));
+    Finish(std::move(done));
+  }
+
+  void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) override {
+    calls.push_back(Format("screendump {} of {}/{} as {}", request.filename,
+                           request.device.value_or("the first"), request.head,
+                           request.format == PictureFormat::kPng ? "png" : "ppm"));
+    if (request.device == "absent") {
+      done(Fail(Errc::kNotFound, "there is no device 'absent'"));
+      return;
+    }
     Finish(std::move(done));
   }
 

@@ -50,7 +50,7 @@ class HumanMonitorTest : public ::testing::Test {
   }
 
   FakeMachine machine;
-  HumanCommands commands{machine, machine, machine};
+  HumanCommands commands{machine, machine, machine, machine};
   std::shared_ptr<FakeChardev> chardev = std::make_shared<FakeChardev>();
   HumanMonitor monitor{commands, chardev, /*shares_terminal=*/false};
 };
@@ -172,7 +172,7 @@ TEST_F(HumanMonitorTest, AClientThatReadsNothingIsDropped) {
 
 TEST(HumanMonitorOnAMux, ShowsNothingBeforeItHasTheInput) {
   FakeMachine machine;
-  HumanCommands commands(machine, machine, machine);
+  HumanCommands commands(machine, machine, machine, machine);
   const auto mux = std::make_shared<FakeMuxPort>();
   HumanMonitor monitor(commands, mux, /*shares_terminal=*/true);
   ASSERT_TRUE(monitor.Start().has_value());
