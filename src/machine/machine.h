@@ -25,6 +25,7 @@ class Machine final : public LifecycleFacet,
                       public InfoFacet,
                       public BalloonFacet,
                       public BlockFacet,
+                      public NetFacet,
                       public EventFacet {
  public:
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
@@ -66,6 +67,13 @@ class Machine final : public LifecycleFacet,
 
   // BlockFacet
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override;
+
+  // NetFacet
+  void AddHostForward(std::string_view netdev, std::string_view rule,
+                      UniqueFunction<void(Result<>)> done) override;
+  void RemoveHostForward(std::string_view netdev, std::string_view rule,
+                         UniqueFunction<void(Result<>)> done) override;
+  void ListUserNets(UniqueFunction<void(std::string text)> done) override;
 
   // EventFacet
   void SetEventSink(Sink sink) override;

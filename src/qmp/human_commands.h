@@ -13,12 +13,13 @@ namespace nandu {
 class BalloonFacet;
 class InfoFacet;
 class LifecycleFacet;
+class NetFacet;
 
 class HumanCommands {
  public:
   // The facets outlive this.
-  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon)
-      : lifecycle_(lifecycle), info_(info), balloon_(balloon) {}
+  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon, NetFacet& net)
+      : lifecycle_(lifecycle), info_(info), balloon_(balloon), net_(net) {}
 
   // `done` runs once, now or later, with what to show: lines that end in \n, or nothing.
   using Done = UniqueFunction<void(std::string text)>;
@@ -35,6 +36,8 @@ class HumanCommands {
 
   void Help(const Words& words, Done done);
   void Info(const Words& words, Done done);
+  void AddForward(const Words& words, Done done);
+  void RemoveForward(const Words& words, Done done);
   std::string SetBalloon(std::string_view mebibytes);
   std::string BalloonText() const;
   std::string StatusText() const;
@@ -44,6 +47,7 @@ class HumanCommands {
   LifecycleFacet& lifecycle_;
   InfoFacet& info_;
   BalloonFacet& balloon_;
+  NetFacet& net_;
 };
 
 }  // namespace nandu

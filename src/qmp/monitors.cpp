@@ -8,6 +8,7 @@
 #include "qmp/commands/block.h"
 #include "qmp/commands/human.h"
 #include "qmp/commands/machine.h"
+#include "qmp/commands/network.h"
 
 namespace nandu {
 namespace {
@@ -35,7 +36,7 @@ bool IsShared(const MachineConfig& config, const std::string& id) {
 
 Monitors::Monitors(ControlLoop& loop, Machine& machine)
     : machine_(machine),
-      commands_(std::make_unique<HumanCommands>(machine, machine, machine)),
+      commands_(std::make_unique<HumanCommands>(machine, machine, machine, machine)),
       server_(VersionInfoOf(machine.version()), RealtimeNs,
               [&loop](UniqueFunction<void()> fire) { return loop.CreateHostTimer(std::move(fire)); }) {}
 
@@ -47,6 +48,7 @@ Result<std::unique_ptr<Monitors>> Monitors::Create(ControlLoop& loop, Machine& m
   BindMachineCommands(monitors->server_.registry(), machine, machine);
   BindBalloonCommands(monitors->server_.registry(), machine);
   BindBlockCommands(monitors->server_.registry(), machine);
+  DeclareNetworkEvents(monitors->server_.registry());
   BindHumanCommands(monitors->server_.registry(), *monitors->commands_);
   machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) {
     server->Emit(name, data);

@@ -10,7 +10,11 @@
 
 namespace nandu {
 
-class FakeMachine final : public LifecycleFacet, public InfoFacet, public BalloonFacet, public BlockFacet {
+class FakeMachine final : public LifecycleFacet,
+                          public InfoFacet,
+                          public BalloonFacet,
+                          public BlockFacet,
+                          public NetFacet {
  public:
   RunState state = RunState::kRunning;
   std::vector<std::string> calls;
@@ -56,6 +60,19 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
     calls.push_back(Format("resize {} {}", name, size_bytes));
     Finish(std::move(done));
   }
+
+  Result<> forward_result;
+  void AddHostForward(std::string_view netdev, std::string_view rule,
+                      UniqueFunction<void(Result<>)> done) override {
+    calls.push_back(Format("forward '{}' {}", netdev, rule));
+    done(forward_result);
+  }
+  void RemoveHostForward(std::string_view netdev, std::string_view rule,
+                         UniqueFunction<void(Result<>)> done) override {
+    calls.push_back(Format("unforward '{}' {}", netdev, rule));
+    done(forward_result);
+  }
+  void ListUserNets(UniqueFunction<void(std::string)> done) override { done("Hub -1 (n):\n"); }
 
  private:
   void Finish(UniqueFunction<void(Result<>)> done) {
