@@ -18,6 +18,9 @@ function(nandu_room name)
   # The libraries a room uses itself; linked statically, so that a VM maps libc and nothing else (docs/dependencies.md).
   if(name STREQUAL "base")
     target_link_libraries(nandu_base PUBLIC ${NANDU_BOOST_JSON})
+    # Where modules are, from the program's directory: an installation may be moved as a whole.
+    file(RELATIVE_PATH module_path ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR}/nandu)
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/src/base/module.cpp PROPERTIES COMPILE_DEFINITIONS "NANDU_MODULE_PATH=\"${module_path}\"")
   elseif(name STREQUAL "loop")
     target_link_libraries(nandu_loop PUBLIC ${NANDU_URING})
   elseif(name STREQUAL "display")

@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/property_list.h"
 #include "machine/device_catalog.h"
+#include "machine/netdev_help.h"
 
 namespace nandu {
 namespace {
@@ -23,6 +24,34 @@ Result<std::string> TakeString(boost::json::object* bag, std::string_view key) {
   bag->erase(key);
   return text;
 }
+
+// A -netdev or -nic: groups are written with dots (addr.type=inet), and what a type lists (hostfwd=) may be
+// given several times.
+Result<boost::json::object> NetdevBag(std::string_view text) {
+  if (text.starts_with('{')) {
+    return ParseOptionBag(text, "type", Nesting::kDotted);
+  }
+  const std::vector<KeyValue> list = TRY(ParseKeyValues(text, "type"));
+  boost::json::object bag = TRY(ParseOptionBag(text, "type", Nesting::kDotted));
+  const boost::json::value* const name = bag.if_contains("type");
+  const TypeInfo* const type =
+      name != nullptr && name->is_string() ? NetdevOptions(name->as_string()) : nullptr;
+  for (const KeyValue& item : list) {
+    const FieldInfo* const field = type != nullptr ? type->FindField(item.key) : nullptr;
+    if (field == nullptr || field->type().kind != TypeKind::kVector) {
+      continue;
+    }
+    boost::json::value& all = bag[item.key];
+    if (!all.is_array()) {
+      all = boost::json::array();
+    }
+    all.as_array().push_back(boost::json::object{{"str", item.value}});
+  }
+  return bag;
+}
+
+// The properties -drive has for its disk rather than for its image.
+constexpr std::string_view kDiskProperties[] = {"serial", "werror", "rerror"};
 
 }  // namespace
 
@@ -56,7 +85,10 @@ Result<> Builder::Netdev(std::string_view text) {
   if (IsHelp(text)) {
     return Answer(NetdevHelpText());
   }
-  boost::json::object bag = TRY(ParseOptionBag(text, "type", Nesting::kFlat));
+  if (const auto type = AsksForProperties(text)) {
+    return Answer(TRY(NetdevOptionsHelpText(*type)));
+  }
+  boost::json::object bag = TRY(NetdevBag(text));
   config_.netdevs.push_back({std::move(bag), Format("-netdev {}", text)});
   return {};
 }
@@ -66,7 +98,7 @@ Result<> Builder::Nic(std::string_view text) {
   if (text == "none") {
     return {};
   }
-  boost::json::object bag = TRY(ParseOptionBag(text, "type", Nesting::kFlat));
+  boost::json::object bag = TRY(NetdevBag(text));
   DeviceConfig nic;
   nic.options.source = Format("-nic {}", text);
   std::string model = TRY(TakeString(&bag, "model"));

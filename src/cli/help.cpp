@@ -79,8 +79,6 @@ std::string MachineHelpText() {
 
 std::string AccelHelpText() { return "Accelerators supported in nandu binary:\nkvm\n"; }
 
-std::string NetdevHelpText() { return "Available netdev backend types:\ntap\n"; }
-
 std::string ChardevHelpText() {
   return "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  socket\n  stdio\n";
 }

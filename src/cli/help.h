@@ -9,7 +9,6 @@ std::string HelpText();  // -help: usage, examples, every option that works, gro
 std::string VersionText();
 std::string MachineHelpText();
 std::string AccelHelpText();
-std::string NetdevHelpText();
 std::string ChardevHelpText();
 // Shell completion for "bash", "zsh" or "fish", made from the option table; empty for another shell.
 std::string CompletionScript(const std::string& shell);

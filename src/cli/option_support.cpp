@@ -46,7 +46,7 @@ constexpr Shown kShown[] = {
     {"vga", "unit_cli.CommandLine.AGraphicsCardIsThereUnlessSomethingSaysOtherwise"},
     {"no-hpet", "board.lab.without_hpet_the_clock_has_its_interrupt"},
     {"smbios", "unit_boot.Smbios.FieldsAreQemus"},
-    {"netdev", "net.lab.taps_carry_every_byte_both_ways"},
+    {"netdev", "usernet.lab.a_user_network_needs_no_root"},
     {"nic", "unit_cli.CommandLine.NicsGetTheirAddressesBeforeDevicesAndDrivesAfter"},
     {"net", "unit_cli.CommandLine.NoNetworkIsSaidInTwoWays"},
     {"chardev", "board.lab.every_device_works"},

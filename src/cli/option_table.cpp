@@ -91,9 +91,9 @@ constexpr OptionSpec kOptions[] = {
     {"smbios", true, kWorks, "type=0|1|2|3|4|8|11|17|41[,field=value...] | file=binary",
      "what the guest's DMI tables say: BIOS, system, board, chassis, processors, ports, OEM strings, memory, "
      "on-board devices"},
-    {"netdev", true, kWorks, "tap,id=i[,ifname=n][,fd=h|fds=x:y][,queues=n]...",
-     "add a network backend: tap"},
-    {"nic", true, kWorks, "none|tap[,model=virtio-net-pci][,mac=m]...",
+    {"netdev", true, kWorks, "user|tap|bridge|stream|dgram|socket,id=i[,prop=value...]",
+     "add a network backend ('-netdev help', '-netdev TYPE,help')"},
+    {"nic", true, kWorks, "none|TYPE[,model=virtio-net-pci][,mac=m]...",
      "a network backend and its card in one"},
     {"net", true, kWorks, "none", "none: no default network card"},
     {"chardev", true, kWorks, "backend,id=i[,prop=value...]",

@@ -145,6 +145,22 @@ class DisplayFacet {
   virtual void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) = 0;
 };
 
+// User networks (-netdev user). `netdev` may be empty where there is one only; `done` runs once, now or later.
+class NetFacet {
+ public:
+  NetFacet() = default;
+  NetFacet(const NetFacet&) = delete;
+  NetFacet& operator=(const NetFacet&) = delete;
+  virtual ~NetFacet() = default;
+
+  // "[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport", and its left half
+  virtual void AddHostForward(std::string_view netdev, std::string_view rule,
+                              UniqueFunction<void(Result<>)> done) = 0;
+  virtual void RemoveHostForward(std::string_view netdev, std::string_view rule,
+                                 UniqueFunction<void(Result<>)> done) = 0;
+  virtual void ListUserNets(UniqueFunction<void(std::string text)> done) = 0;  // for people
+};
+
 // Where events come from. One sink: the QMP server, which has the sessions.
 class EventFacet {
  public:

@@ -34,6 +34,19 @@ boost::json::object EventOf(const BlockError& error) {
 
 }  // namespace
 
+NetdevContext Backends::ContextOf(ControlLoop& loop, Opener& opener, Emit emit) {
+  return {opener, &loop,
+          [this](const std::string& text, const std::string& id,
+                 const std::string& user) -> Result<std::shared_ptr<Chardev>> {
+            const std::string name = TRY(chardevs.AddLegacy(text, id, LegacyMux::kRefused));
+            if (name.empty()) {
+              return Fail(Errc::kInvalidArgument, "'{}' is no character device", text);
+            }
+            return chardevs.Claim(name, user);
+          },
+          std::move(emit)};
+}
+
 Result<PciBus*> MachineHost::FindPciBus(std::string_view id) {
   if (PciBus* bus = parts_.find_bus(id)) {
     return bus;

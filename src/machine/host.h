@@ -29,11 +29,16 @@ namespace nandu {
 
 // The backends the configuration named, opened before there is a board.
 struct Backends {
-  Backends(ControlLoop& loop, Opener& opener) : chardevs(loop, opener), netdevs(opener), blocks(opener) {}
+  using Emit = std::function<void(std::string_view event, const boost::json::object& data)>;
+  Backends(ControlLoop& loop, Opener& opener, Emit emit)
+      : chardevs(loop, opener), netdevs(ContextOf(loop, opener, std::move(emit))), blocks(opener) {}
   IoThreads iothreads;
   ChardevSet chardevs;
   NetdevSet netdevs;
   BlockGraph blocks;
+
+ private:
+  NetdevContext ContextOf(ControlLoop& loop, Opener& opener, Emit emit);
 };
 
 class MachineHost final : public DeviceHost {

@@ -26,6 +26,7 @@ class Machine final : public LifecycleFacet,
                       public BalloonFacet,
                       public BlockFacet,
                       public DisplayFacet,
+                      public NetFacet,
                       public EventFacet {
  public:
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
@@ -75,6 +76,12 @@ class Machine final : public LifecycleFacet,
 
   // DisplayFacet
   void Screendump(const ScreendumpRequest& request, UniqueFunction<void(Result<>)> done) override;
+  // NetFacet
+  void AddHostForward(std::string_view netdev, std::string_view rule,
+                      UniqueFunction<void(Result<>)> done) override;
+  void RemoveHostForward(std::string_view netdev, std::string_view rule,
+                         UniqueFunction<void(Result<>)> done) override;
+  void ListUserNets(UniqueFunction<void(std::string text)> done) override;
 
   // EventFacet
   void SetEventSink(Sink sink) override;

@@ -20,7 +20,8 @@ Machine::Impl::Impl(ControlLoop& control, const MachineConfig& configuration)
       config(configuration),
       opener(CreateInProcessOpener()),
       firmware_files(*opener, config.firmware_directories),
-      backends(control, *opener) {}
+      backends(control, *opener,
+               [this](std::string_view event, const boost::json::object& data) { Emit(event, data); }) {}
 
 Machine::Impl::~Impl() {
   static_cast<void>(LostMemory::Install(-1));  // the eventfd goes
@@ -120,19 +121,6 @@ Result<> Machine::Impl::OpenBackends() {
                            : backends.blocks.AddDrive(drive.id, drive.options.values),
                drive.options.source));
   }
-  for (const OptionBag& netdev : config.netdevs) {
-    boost::json::object options = netdev.values;
-    const auto take = [&options](std::string_view key) {
-      const boost::json::value* value = options.if_contains(key);
-      const std::string text =
-          value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-      options.erase(key);
-      return text;
-    };
-    const std::string type = take("type");
-    const std::string id = take("id");
-    TRY(Prefix(backends.netdevs.Add(type, id, options), netdev.source));
-  }
   backends.chardevs.SetEscapeKey(config.escape_key);
   backends.chardevs.SetQuitHandler([this] { lifecycle->Quit("host-ui"); });
   for (const ChardevConfig& chardev : config.chardevs) {
@@ -148,6 +136,20 @@ Result<> Machine::Impl::OpenBackends() {
     options.erase("backend");
     options.erase("id");
     TRY(Prefix(backends.chardevs.Add(type, chardev.id, options), chardev.options.source));
+  }
+  // After chardevs, which guestfwd= may name.
+  for (const OptionBag& netdev : config.netdevs) {
+    boost::json::object options = netdev.values;
+    const auto take = [&options](std::string_view key) {
+      const boost::json::value* value = options.if_contains(key);
+      const std::string text =
+          value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+      options.erase(key);
+      return text;
+    };
+    const std::string type = take("type");
+    const std::string id = take("id");
+    TRY(Prefix(backends.netdevs.Add(type, id, options), netdev.source));
   }
   return {};
 }

@@ -6,19 +6,39 @@
 #include <boost/json.hpp>
 
 #include "base/nearest.h"
+#include "net/bridge_helper.h"
+#include "net/dgram.h"
 #include "net/options.h"
+#include "net/stream.h"
 #include "net/tap.h"
+#include "net/user.h"
 
 namespace nandu {
 namespace {
 
-Result<std::shared_ptr<NetBackend>> CreateTap(Opener& opener, const std::string& id,
-                                              const boost::json::object& options) {
+// Parses the options of a type and opens it, with the netdev in every sentence.
+template <class Options, class Backend,
+          Result<std::shared_ptr<Backend>> (*kOpen)(const NetdevContext&, const std::string&, const Options&)>
+Result<std::shared_ptr<NetBackend>> Create(const NetdevContext& context, const std::string& id,
+                                           const boost::json::object& options) {
   const std::string what = Format("netdev '{}'", id);
-  const TapOptions parsed =
-      TRY(FromJson<TapOptions>(options, {.path = what, .field_word = "option", .lenient = true}));
-  std::shared_ptr<NetBackend> tap = TRY(Prefix(Tap::Open(opener, id, parsed), what));
-  return tap;
+  const Options parsed =
+      TRY(FromJson<Options>(options, {.path = what, .field_word = "option", .lenient = true}));
+  std::shared_ptr<NetBackend> backend = TRY(Prefix(kOpen(context, id, parsed), what));
+  return backend;
+}
+
+Result<std::shared_ptr<Tap>> OpenTap(const NetdevContext& context, const std::string& id,
+                                     const TapOptions& options) {
+  return Tap::Open(context.opener, id, options);
+}
+
+Result<std::shared_ptr<Tap>> OpenBridge(const NetdevContext& context, const std::string& id,
+                                        const BridgeOptions& options) {
+  TapOptions tap;
+  tap.br = options.br.value_or(kDefaultBridge);
+  tap.helper = options.helper.value_or(kDefaultBridgeHelper);
+  return Tap::Open(context.opener, id, tap);
 }
 
 template <class Options>
@@ -27,7 +47,18 @@ const TypeInfo* OptionsOf() {
 }
 
 constexpr std::array kTypes = {
-    NetdevType{"tap", "a host network interface (TUN/TAP)", OptionsOf<TapOptions>, CreateTap},
+    NetdevType{"bridge", "a tap on a bridge of the host's, made by qemu-bridge-helper",
+               OptionsOf<BridgeOptions>, Create<BridgeOptions, Tap, OpenBridge>},
+    NetdevType{"dgram", "datagrams to another VM or a multicast group (UDP, unix)", OptionsOf<DgramOptions>,
+               Create<DgramOptions, NetBackend, DgramNet::Open>},
+    NetdevType{"socket", "the older spelling of stream and dgram", OptionsOf<SocketNetOptions>,
+               Create<SocketNetOptions, NetBackend, OpenSocketNet>},
+    NetdevType{"stream", "a stream socket to passt or another VM (TCP, unix)", OptionsOf<StreamOptions>,
+               Create<StreamOptions, NetBackend, StreamNet::Open>},
+    NetdevType{"tap", "a host network interface (TUN/TAP)", OptionsOf<TapOptions>,
+               Create<TapOptions, Tap, OpenTap>},
+    NetdevType{"user", "a network of the VM's own behind this process, without root (libslirp)",
+               OptionsOf<UserOptions>, Create<UserOptions, UserNet, UserNet::Open>},
 };
 
 // Types of QEMU that a command line may well name.
@@ -36,19 +67,19 @@ struct Refused {
   std::string_view instead;
 };
 constexpr std::array kRefused = {
-    Refused{"user", "use -netdev tap"},
-    Refused{"socket", "use -netdev tap"},
-    Refused{"hubport", "use a host bridge"},
-    Refused{"bridge", "make a tap on the bridge and use -netdev tap,ifname="},
-    Refused{"vhost-user", "use -netdev tap"},
-    Refused{"l2tpv3", "use -netdev tap"},
-    Refused{"vde", "use -netdev tap"},
+    Refused{"hubport", "use a host bridge"},   Refused{"vhost-user", "use -netdev tap"},
+    Refused{"l2tpv3", "use -netdev dgram"},    Refused{"vde", "use -netdev stream or dgram"},
     Refused{"vhost-vdpa", "use -netdev tap"},
 };
 
 }  // namespace
 
 std::span<const NetdevType> NetdevTypes() { return kTypes; }
+
+const NetdevType* FindNetdevType(std::string_view name) {
+  const auto* const row = std::ranges::find(kTypes, name, &NetdevType::name);
+  return row == kTypes.end() ? nullptr : row;
+}
 
 Result<> NetdevSet::Add(std::string_view type, const std::string& id, const boost::json::object& options) {
   if (id.empty()) {
@@ -57,9 +88,8 @@ Result<> NetdevSet::Add(std::string_view type, const std::string& id, const boos
   if (Has(id)) {
     return Fail(Errc::kExists, "netdev '{}' exists already; choose another id", id);
   }
-  const auto* const row =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const NetdevType& each) { return each.name == type; });
-  if (row == kTypes.end()) {
+  const NetdevType* const row = FindNetdevType(type);
+  if (row == nullptr) {
     const auto* const refused = std::find_if(kRefused.begin(), kRefused.end(),
                                              [&](const Refused& each) { return each.name == type; });
     std::vector<std::string_view> names;
@@ -77,7 +107,7 @@ Result<> NetdevSet::Add(std::string_view type, const std::string& id, const boos
                 DidYouMean(type, names), known);
   }
   Entry entry;
-  entry.backend = TRY(row->create(opener_, id, options));
+  entry.backend = TRY(row->create(context_, id, options));
   entries_.emplace(id, std::move(entry));
   return {};
 }
@@ -123,6 +153,30 @@ std::vector<std::string> NetdevSet::unclaimed() const {
     }
   }
   return ids;
+}
+
+std::vector<std::shared_ptr<UserNet>> NetdevSet::user_nets() const {
+  std::vector<std::shared_ptr<UserNet>> all;
+  for (const auto& [id, entry] : entries_) {
+    if (auto user = std::dynamic_pointer_cast<UserNet>(entry.backend)) {
+      all.push_back(std::move(user));
+    }
+  }
+  return all;
+}
+
+Result<std::shared_ptr<UserNet>> NetdevSet::FindUserNet(std::string_view id) const {
+  const std::vector<std::shared_ptr<UserNet>> all = user_nets();
+  if (id.empty() && all.size() > 1) {
+    return Fail(Errc::kInvalidArgument, "there are {} user networks; name one by its id", all.size());
+  }
+  for (const std::shared_ptr<UserNet>& each : all) {
+    if (id.empty() || each->id() == id) {
+      return each;
+    }
+  }
+  return id.empty() ? Fail(Errc::kNotFound, "there is no user network; start the VM with -netdev user")
+                    : Fail(Errc::kNotFound, "there is no user network '{}'", id);
 }
 
 void NetdevSet::ReleaseHost() {

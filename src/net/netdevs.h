@@ -1,9 +1,8 @@
 // The network backends a -netdev can name, one row each, and the set of those a VM has. Control loop.
 //
-//   NetdevSet netdevs(opener);
-//   TRY(netdevs.Add("tap", "net0", options));                               // -netdev
-//   tap,id=net0,ifname=tap0 std::shared_ptr<NetBackend> backend = TRY(netdevs.Claim("net0", "nic0"));  //
-//   released when the last copy goes
+//   NetdevSet netdevs({opener, &control, ...});
+//   TRY(netdevs.Add("tap", "net0", options));                                          // -netdev tap,id=net0,ifname=tap0
+//   std::shared_ptr<NetBackend> backend = TRY(netdevs.Claim("net0", "nic0"));          // released when the last copy goes
 #pragma once
 
 #include <boost/json/fwd.hpp>
@@ -18,7 +17,7 @@
 
 #include "base/described.h"
 #include "base/result.h"
-#include "sandbox/opener.h"
+#include "net/netdev_context.h"
 
 namespace nandu {
 
@@ -27,15 +26,17 @@ struct NetdevType {
   std::string_view description;
   const TypeInfo* (*options)();
   // Opens the host's side now. `options` without type and id; values as the user wrote them.
-  Result<std::shared_ptr<NetBackend>> (*create)(Opener& opener, const std::string& id,
+  Result<std::shared_ptr<NetBackend>> (*create)(const NetdevContext& context, const std::string& id,
                                                 const boost::json::object& options);
 };
-std::span<const NetdevType> NetdevTypes();  // by name
+std::span<const NetdevType> NetdevTypes();              // by name
+const NetdevType* FindNetdevType(std::string_view name);  // null when there is none
+
+class UserNet;
 
 class NetdevSet {
  public:
-  explicit NetdevSet(Opener& opener) : opener_(opener) {}
-  NetdevSet() : own_opener_(CreateInProcessOpener()), opener_(*own_opener_) {}  // this process's own rights
+  explicit NetdevSet(NetdevContext context) : context_(std::move(context)) {}
   NetdevSet(const NetdevSet&) = delete;
   NetdevSet& operator=(const NetdevSet&) = delete;
 
@@ -45,7 +46,10 @@ class NetdevSet {
   Result<std::shared_ptr<NetBackend>> Claim(std::string_view id, std::string_view user);
   bool Has(std::string_view id) const { return entries_.contains(std::string(id)); }
   std::vector<std::string> unclaimed() const;  // for the warning that a netdev has no peer
-  void ReleaseHost();                          // of all, see NetBackend
+  // Of type user; `id` may be empty where there is one only.
+  Result<std::shared_ptr<UserNet>> FindUserNet(std::string_view id) const;
+  std::vector<std::shared_ptr<UserNet>> user_nets() const;  // by id
+  void ReleaseHost();                                       // of all, see NetBackend
 
  private:
   struct Entry {
@@ -53,8 +57,7 @@ class NetdevSet {
     std::weak_ptr<NetBackend> holder;
     std::string user;
   };
-  const std::unique_ptr<Opener> own_opener_;  // null: somebody else's
-  Opener& opener_;
+  const NetdevContext context_;
   std::map<std::string, Entry> entries_;
 };
 

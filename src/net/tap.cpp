@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "net/tap_channel.h"
+#include "net/bridge_helper.h"
+#include "net/packet_channel.h"
 #include "net/tap_setup.h"
 
 namespace nandu {
@@ -31,14 +32,6 @@ unsigned OffloadBits(const NetOffloads& offloads) {
   bits |= offloads.uso4 ? kTunUso4 : 0U;
   bits |= offloads.uso6 ? kTunUso6 : 0U;
   return bits;
-}
-
-Result<> RefuseUnsupported(const TapOptions& options) {
-  if (options.br || options.helper) {
-    return Fail(Errc::kUnsupported,
-                "br= and helper= are not supported; make a tap on the bridge and use ifname= with script=no");
-  }
-  return {};
 }
 
 // What runs for this option: empty for "no", or for a default that is not installed.
@@ -67,9 +60,12 @@ void Tap::ReleaseHost() {
 }
 
 Result<std::shared_ptr<Tap>> Tap::Open(Opener& opener, const std::string& id, const TapOptions& options) {
-  TRY(RefuseUnsupported(options));
-  std::shared_ptr<Tap> tap =
-      TRY(options.fd || options.fds ? OpenInherited(id, options) : OpenByName(opener, id, options));
+  if (options.br && !options.helper) {
+    return Fail(Errc::kInvalidArgument, "br= goes with helper=; use -netdev bridge,br={}", *options.br);
+  }
+  std::shared_ptr<Tap> tap = TRY(options.helper              ? OpenByHelper(id, options)
+                                 : options.fd || options.fds ? OpenInherited(id, options)
+                                                             : OpenByName(opener, id, options));
   TRY(tap->OpenVhost(opener, options));
   return tap;
 }
@@ -125,6 +121,20 @@ Result<std::shared_ptr<Tap>> Tap::OpenInherited(const std::string& id, const Tap
     all.push_back({std::make_shared<UniqueFd>(std::move(fd)), nullptr, true});
   }
   return std::shared_ptr<Tap>(new Tap(id, opened.ifname, std::move(all), opened.vnet_header));
+}
+
+Result<std::shared_ptr<Tap>> Tap::OpenByHelper(const std::string& id, const TapOptions& options) {
+  if (options.fd || options.fds || options.ifname || options.script || options.downscript || options.queues ||
+      options.vhostfds) {
+    return Fail(Errc::kInvalidArgument,
+                "fd=, fds=, ifname=, script=, downscript=, queues= and vhostfds= do not go with helper=; drop them");
+  }
+  UniqueFd made = TRY(TapFromHelper(*options.helper, options.br.value_or(kDefaultBridge)));
+  OpenedTap opened = TRY(AdoptTaps({made.get()}, options.vnet_hdr));
+  static_cast<void>(made.Release());  // it is the tap's now
+  std::vector<Queue> one;
+  one.push_back({std::make_shared<UniqueFd>(std::move(opened.fds.front())), nullptr, true});
+  return std::shared_ptr<Tap>(new Tap(id, opened.ifname, std::move(one), opened.vnet_header));
 }
 
 // The kernel refuses a set with a bit it does not know, so each is tried; nothing is left on.
@@ -196,7 +206,7 @@ Result<std::unique_ptr<NetChannel>> Tap::OpenChannel(unsigned pair, EventLoop& l
     return Fail(Errc::kInvalidArgument, "tap '{}' has {} queues; there is no queue {}", ifname_,
                 queues_.size(), pair);
   }
-  return std::make_unique<TapChannel>(loop, queues_[pair].fd);
+  return std::make_unique<PacketChannel>(loop, queues_[pair].fd);
 }
 
 }  // namespace nandu

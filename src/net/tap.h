@@ -46,6 +46,7 @@ class Tap final : public NetBackend {
   static Result<std::shared_ptr<Tap>> OpenByName(Opener& opener, const std::string& id,
                                                  const TapOptions& options);
   static Result<std::shared_ptr<Tap>> OpenInherited(const std::string& id, const TapOptions& options);
+  static Result<std::shared_ptr<Tap>> OpenByHelper(const std::string& id, const TapOptions& options);
   void ProbeOffloads();
   Result<> OpenVhost(Opener& opener, const TapOptions& options);
 

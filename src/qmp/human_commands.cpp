@@ -17,13 +17,14 @@ struct HumanCommands::Command {
   std::string_view parameters;
   std::string_view help;
   void (*run)(HumanCommands& self, const Words& words, Done done);
-  size_t most_parameters = 1;
+  size_t most_parameters = 1;  // where there are any
 };
 
 struct HumanCommands::Topic {
   std::string_view name;
   std::string_view help;
-  std::string (*text)(const HumanCommands& self);
+  std::string (*text)(const HumanCommands& self);                 // or
+  void (*later)(const HumanCommands& self, Done done) = nullptr;  // what only another thread knows
 };
 
 namespace {
@@ -71,6 +72,13 @@ const std::vector<HumanCommands::Command>& HumanCommands::Commands() {
        }},
       {"help", "?", "[command]", "show what there is",
        [](HumanCommands& self, const Words& words, Done done) { self.Help(words, std::move(done)); }},
+      {"hostfwd_add", "", "[netdev] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+       "let a port of the host lead into a user network",
+       [](HumanCommands& self, const Words& words, Done done) { self.AddForward(words, std::move(done)); },
+       2},
+      {"hostfwd_remove", "", "[netdev] [tcp|udp]:[hostaddr]:hostport", "take such a port away again",
+       [](HumanCommands& self, const Words& words, Done done) { self.RemoveForward(words, std::move(done)); },
+       2},
       {"info", "", "[topic]", "show one of the topics that 'info' lists",
        [](HumanCommands& self, const Words& words, Done done) { self.Info(words, std::move(done)); }},
       {"nmi", "", "", "press the NMI button",
@@ -116,6 +124,8 @@ const std::vector<HumanCommands::Topic>& HumanCommands::Topics() {
        }},
       {"name", "the VM's name", [](const HumanCommands& self) { return OrNone(self.info_.name()) + "\n"; }},
       {"status", "whether the guest runs", [](const HumanCommands& self) { return self.StatusText(); }},
+      {"usernet", "user networks and their connections", nullptr,
+       [](const HumanCommands& self, Done done) { self.net_.ListUserNets(std::move(done)); }},
       {"uuid", "the VM's UUID", [](const HumanCommands& self) { return OrNone(self.info_.uuid()) + "\n"; }},
       {"version", "which nandu this is", [](const HumanCommands& self) { return self.VersionText(); }},
   };
@@ -170,6 +180,10 @@ void HumanCommands::Info(const Words& words, Done done) {
     return;
   }
   const Topic* topic = FindRow(Topics(), words[1]);
+  if (topic != nullptr && topic->later != nullptr) {
+    topic->later(*this, std::move(done));
+    return;
+  }
   done(topic == nullptr ? UnknownText("topic", words[1], Topics(), "info") : topic->text(*this));
 }
 
@@ -200,6 +214,24 @@ void HumanCommands::Screendump(const Words& words, Done done) {
   }
   request.filename = plain[0];
   display_.Screendump(request, ShowError(std::move(done)));
+}
+
+void HumanCommands::AddForward(const Words& words, Done done) {
+  const std::string_view netdev = words.size() == 3 ? words[1] : std::string_view();
+  net_.AddHostForward(netdev, words.size() < 2 ? std::string_view() : words.back(),
+                      ShowError(std::move(done)));
+}
+
+// Says what became of it, as QEMU.
+void HumanCommands::RemoveForward(const Words& words, Done done) {
+  const std::string_view netdev = words.size() == 3 ? words[1] : std::string_view();
+  const std::string rule(words.size() < 2 ? std::string_view() : words.back());
+  net_.RemoveHostForward(netdev, rule, [rule, done = std::move(done)](const Result<>& result) {
+    const bool missing = !result && result.error().code == Errc::kNotFound;
+    done(result || missing
+             ? Format("host forwarding rule for {} {}\n", rule, missing ? "not found" : "removed")
+             : Format("Error: {}\n", result.error().message));
+  });
 }
 
 std::string HumanCommands::SetBalloon(std::string_view mebibytes) {

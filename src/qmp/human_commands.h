@@ -14,12 +14,14 @@ class BalloonFacet;
 class DisplayFacet;
 class InfoFacet;
 class LifecycleFacet;
+class NetFacet;
 
 class HumanCommands {
  public:
   // The facets outlive this.
-  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon, DisplayFacet& display)
-      : lifecycle_(lifecycle), info_(info), balloon_(balloon), display_(display) {}
+  HumanCommands(LifecycleFacet& lifecycle, InfoFacet& info, BalloonFacet& balloon, DisplayFacet& display,
+                NetFacet& net)
+      : lifecycle_(lifecycle), info_(info), balloon_(balloon), display_(display), net_(net) {}
 
   // `done` runs once, now or later, with what to show: lines that end in \n, or nothing.
   using Done = UniqueFunction<void(std::string text)>;
@@ -37,6 +39,8 @@ class HumanCommands {
   void Help(const Words& words, Done done);
   void Info(const Words& words, Done done);
   void Screendump(const Words& words, Done done);
+  void AddForward(const Words& words, Done done);
+  void RemoveForward(const Words& words, Done done);
   std::string SetBalloon(std::string_view mebibytes);
   std::string BalloonText() const;
   std::string StatusText() const;
@@ -47,6 +51,7 @@ class HumanCommands {
   InfoFacet& info_;
   BalloonFacet& balloon_;
   DisplayFacet& display_;
+  NetFacet& net_;
 };
 
 }  // namespace nandu

@@ -10,6 +10,7 @@
 #include "qmp/commands/human.h"
 #include "qmp/commands/machine.h"
 #include "qmp/commands/media.h"
+#include "qmp/commands/network.h"
 
 namespace nandu {
 namespace {
@@ -37,7 +38,7 @@ bool IsShared(const MachineConfig& config, const std::string& id) {
 
 Monitors::Monitors(ControlLoop& loop, Machine& machine)
     : machine_(machine),
-      commands_(std::make_unique<HumanCommands>(machine, machine, machine, machine)),
+      commands_(std::make_unique<HumanCommands>(machine, machine, machine, machine, machine)),
       server_(VersionInfoOf(machine.version()), RealtimeNs,
               [&loop](UniqueFunction<void()> fire) { return loop.CreateHostTimer(std::move(fire)); }) {}
 
@@ -51,6 +52,7 @@ Result<std::unique_ptr<Monitors>> Monitors::Create(ControlLoop& loop, Machine& m
   BindBlockCommands(monitors->server_.registry(), machine);
   BindMediaCommands(monitors->server_.registry(), machine.media());
   BindDisplayCommands(monitors->server_.registry(), machine);
+  DeclareNetworkEvents(monitors->server_.registry());
   BindHumanCommands(monitors->server_.registry(), *monitors->commands_);
   machine.SetEventSink([server = &monitors->server_](std::string_view name, const boost::json::object& data) {
     server->Emit(name, data);

@@ -44,12 +44,21 @@ def root_is_clean():
     return re.search(r"Filesystem state: +clean\n", found) is not None and "needs_recovery" not in found
 
 
+NOBODY = 65534
+
+
 class Guest:
     def __init__(self, nandu, *words, kernel="cloud", image="vmlinux", root=False, append="", task=None, after=None, smp="1", memory="512M",
-                 launcher=(), pass_fds=()):
+                 launcher=(), pass_fds=(), as_nobody=False):
         nandu.guests = getattr(nandu, "guests", 0) + 1
         self.directory = nandu.file(f"guest{nandu.guests}")
         os.mkdir(self.directory)
+        if as_nobody:
+            # The directories of a test are root's alone; /dev/kvm is for everybody who may use virtual machines.
+            os.chmod(nandu.directory, 0o711)
+            os.chown(self.directory, NOBODY, NOBODY)
+            os.chmod("/dev/kvm", 0o666)
+            launcher = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *launcher]
         self.console_path = self.file("console")
         self.begin = time.monotonic()
         command = [*launcher, nandu.path, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-nodefaults", "-display", "none", "-smp", smp, "-m", memory,

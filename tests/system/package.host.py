@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 
 from nandu import run_cases
@@ -14,14 +15,20 @@ def deb_holds_binary_manual_and_completion(nandu):
     path = nandu.file(deb)
     listing = subprocess.run(["dpkg-deb", "--contents", path], capture_output=True, text=True, check=True).stdout
     for name in ("./usr/bin/nandu", "./usr/share/man/man1/nandu.1", "./usr/share/bash-completion/completions/nandu",
-                 "./usr/share/zsh/vendor-completions/_nandu", "./usr/share/fish/vendor_completions.d/nandu.fish", "./usr/share/doc/nandu/LICENSE"):
+                 "./usr/share/zsh/vendor-completions/_nandu", "./usr/share/fish/vendor_completions.d/nandu.fish", "./usr/share/doc/nandu/LICENSE", "/nandu/slirp.so"):
         assert name in listing, (name, listing)
     depends = subprocess.run(["dpkg-deb", "--field", path, "Depends"], capture_output=True, text=True, check=True).stdout
-    assert [word.split()[0] for word in depends.split(",")] == ["libc6"], depends
+    assert [word.split()[0] for word in depends.split(",")] == ["libc6", "libslirp0"], depends
     target = nandu.file("root")
     subprocess.run(["dpkg-deb", "--extract", path, target], check=True)
     version = subprocess.run([os.path.join(target, "usr/bin/nandu"), "-version"], capture_output=True, text=True, check=True).stdout
     assert version.startswith("nandu version"), version
+    # An installation finds its modules wherever it was put: this gets as far as the port, which is taken.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = subprocess.run([os.path.join(target, "usr/bin/nandu"), "-nodefaults", "-display", "none", "-netdev",
+                                  f"user,id=n,hostfwd=tcp:127.0.0.1:{port}-:22"], capture_output=True, text=True, timeout=20, check=False)
+        assert refused.returncode == 1 and f"cannot forward tcp:127.0.0.1:{port}" in refused.stderr, refused
 
 
 def manual_page_is_well_formed(nandu):

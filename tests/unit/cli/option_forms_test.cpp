@@ -37,6 +37,21 @@ TEST(OptionForms, BothFormsOfNetdev) {
             Config("-netdev", R"({"type":"tap","id":"n","ifname":"tap0"})").netdevs.at(0).values);
 }
 
+TEST(OptionForms, ANetdevListsWhatIsGivenSeveralTimes) {
+  EXPECT_EQ(Config("-netdev", "user,id=n,hostfwd=tcp::1-:2,restrict=on,hostfwd=udp::3-:4").netdevs.at(0).values,
+            Config("-netdev",
+                   R"({"type":"user","id":"n","hostfwd":[{"str":"tcp::1-:2"},{"str":"udp::3-:4"}],"restrict":"on"})")
+                .netdevs.at(0)
+                .values);
+}
+
+TEST(OptionForms, ANetdevsAddressesAreGroups) {
+  EXPECT_EQ(Config("-netdev", "stream,id=n,server=on,addr.type=unix,addr.path=/run/x").netdevs.at(0).values,
+            Config("-netdev", R"({"type":"stream","id":"n","server":"on","addr":{"type":"unix","path":"/run/x"}})")
+                .netdevs.at(0)
+                .values);
+}
+
 TEST(OptionForms, BothFormsOfBlockdev) {
   EXPECT_EQ(
       Config("-blockdev", "raw,node-name=a,file.driver=file,file.filename=x.raw").blockdevs.at(0).values,

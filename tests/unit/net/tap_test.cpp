@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 
 #include "base/unique_fd.h"
-#include "net/tap_channel.h"
+#include "net/packet_channel.h"
 #include "net/tap_setup.h"
 #include "support/manual_loop.h"
 
@@ -315,7 +315,7 @@ TEST_F(TapTest, VhostDescriptorsFitTheQueues) {
   EXPECT_NE(MistakeOf(options).find("need vhost=on"), std::string::npos);
 }
 
-struct TapChannelTest : TapTest {
+struct PacketChannelTest : TapTest {
   void SetUp() override {
     TapTest::SetUp();
     if (IsSkipped()) {
@@ -351,18 +351,18 @@ struct TapChannelTest : TapTest {
   std::unique_ptr<NetChannel> channel;
 };
 
-TEST_F(TapChannelTest, SendsToTheHost) {
+TEST_F(PacketChannelTest, SendsToTheHost) {
   EXPECT_EQ(Send(kHeader + TestFrame(100)), NetChannel::SendResult::kSent);
   EXPECT_EQ(host->Receive(), TestFrame(100));
 }
 
-TEST_F(TapChannelTest, ReceivesFromTheHost) {
+TEST_F(PacketChannelTest, ReceivesFromTheHost) {
   host->Send(TestFrame(200));
   EXPECT_EQ(Receive().substr(12), TestFrame(200));
   EXPECT_EQ(Receive(), "");
 }
 
-TEST_F(TapChannelTest, CallsWhenFramesComeAgain) {
+TEST_F(PacketChannelTest, CallsWhenFramesComeAgain) {
   int calls = 0;
   channel->StartRx([&] { ++calls; });
   EXPECT_EQ(Receive(), "");
@@ -372,7 +372,7 @@ TEST_F(TapChannelTest, CallsWhenFramesComeAgain) {
   EXPECT_EQ(Receive().substr(12), TestFrame(60));
 }
 
-TEST_F(TapChannelTest, StoppedItCallsNobody) {
+TEST_F(PacketChannelTest, StoppedItCallsNobody) {
   int calls = 0;
   channel->StartRx([&] { ++calls; });
   EXPECT_EQ(Receive(), "");
@@ -388,7 +388,7 @@ TEST_F(TapChannelTest, StoppedItCallsNobody) {
   EXPECT_EQ(Receive().substr(12), TestFrame(61));
 }
 
-TEST_F(TapChannelTest, ItMayGoWhileItWaits) {
+TEST_F(PacketChannelTest, ItMayGoWhileItWaits) {
   channel->StartRx([] {});
   EXPECT_EQ(Receive(), "");
   channel.reset();
@@ -396,7 +396,7 @@ TEST_F(TapChannelTest, ItMayGoWhileItWaits) {
   loop.RunUntilIdle();
 }
 
-TEST_F(TapChannelTest, ItMayStopItselfInItsCallback) {
+TEST_F(PacketChannelTest, ItMayStopItselfInItsCallback) {
   bool called = false;
   channel->StartRx([&] {
     called = true;
@@ -408,18 +408,18 @@ TEST_F(TapChannelTest, ItMayStopItselfInItsCallback) {
   EXPECT_TRUE(called);
 }
 
-TEST_F(TapChannelTest, AnInterfaceThatIsDownDropsAndFloodsNobody) {
+TEST_F(PacketChannelTest, AnInterfaceThatIsDownDropsAndFloodsNobody) {
   Up("nt0", false);
   EXPECT_EQ(Send(kHeader + TestFrame(60)), NetChannel::SendResult::kDropped);
 }
 
-TEST_F(TapChannelTest, AHeaderTheKernelRefusesIsDropped) {
+TEST_F(PacketChannelTest, AHeaderTheKernelRefusesIsDropped) {
   std::string bad = kHeader;
   bad[1] = '\x7f';  // no such segmentation type
   EXPECT_EQ(Send(bad + TestFrame(60)), NetChannel::SendResult::kDropped);
 }
 
-TEST_F(TapChannelTest, AWaitForRoomIsCalledOff) {
+TEST_F(PacketChannelTest, AWaitForRoomIsCalledOff) {
   bool writable = false;
   channel->NotifyWritable([&] { writable = true; });
   channel->NotifyWritable(nullptr);
@@ -427,7 +427,7 @@ TEST_F(TapChannelTest, AWaitForRoomIsCalledOff) {
   EXPECT_FALSE(writable);
 }
 
-TEST_F(TapChannelTest, AWritableTapSaysSo) {
+TEST_F(PacketChannelTest, AWritableTapSaysSo) {
   bool writable = false;
   channel->NotifyWritable([&] { writable = true; });
   loop.RunUntil([&] { return writable; });

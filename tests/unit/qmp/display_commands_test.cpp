@@ -41,7 +41,7 @@ class DisplayCommands : public ::testing::Test {
 
   FakeMachine machine;
   FakeTimers timers;
-  HumanCommands human{machine, machine, machine, machine};
+  HumanCommands human{machine, machine, machine, machine, machine};
   QmpServer server{VersionInfoOf(machine.version()), [] { return int64_t{0}; }, timers.maker()};
   std::shared_ptr<FakeChardev> chardev = std::make_shared<FakeChardev>();
 };

@@ -15,7 +15,8 @@ class FakeMachine final : public LifecycleFacet,
                           public InfoFacet,
                           public BalloonFacet,
                           public BlockFacet,
-                          public DisplayFacet {
+                          public DisplayFacet,
+                          public NetFacet {
  public:
   RunState state = RunState::kRunning;
   std::vector<std::string> calls;
@@ -80,6 +81,19 @@ class FakeMachine final : public LifecycleFacet,
     }
     Finish(std::move(done));
   }
+
+  Result<> forward_result;
+  void AddHostForward(std::string_view netdev, std::string_view rule,
+                      UniqueFunction<void(Result<>)> done) override {
+    calls.push_back(Format("forward '{}' {}", netdev, rule));
+    done(forward_result);
+  }
+  void RemoveHostForward(std::string_view netdev, std::string_view rule,
+                         UniqueFunction<void(Result<>)> done) override {
+    calls.push_back(Format("unforward '{}' {}", netdev, rule));
+    done(forward_result);
+  }
+  void ListUserNets(UniqueFunction<void(std::string)> done) override { done("Hub -1 (n):\n"); }
 
  private:
   void Finish(UniqueFunction<void(Result<>)> done) {

@@ -50,7 +50,7 @@ class HumanMonitorTest : public ::testing::Test {
   }
 
   FakeMachine machine;
-  HumanCommands commands{machine, machine, machine, machine};
+  HumanCommands commands{machine, machine, machine, machine, machine};
   std::shared_ptr<FakeChardev> chardev = std::make_shared<FakeChardev>();
   HumanMonitor monitor{commands, chardev, /*shares_terminal=*/false};
 };
@@ -172,7 +172,7 @@ TEST_F(HumanMonitorTest, AClientThatReadsNothingIsDropped) {
 
 TEST(HumanMonitorOnAMux, ShowsNothingBeforeItHasTheInput) {
   FakeMachine machine;
-  HumanCommands commands(machine, machine, machine, machine);
+  HumanCommands commands(machine, machine, machine, machine, machine);
   const auto mux = std::make_shared<FakeMuxPort>();
   HumanMonitor monitor(commands, mux, /*shares_terminal=*/true);
   ASSERT_TRUE(monitor.Start().has_value());
@@ -183,6 +183,25 @@ TEST(HumanMonitorOnAMux, ShowsNothingBeforeItHasTheInput) {
   mux->front_end.focus(false);
   mux->front_end.focus(true);
   EXPECT_EQ(mux->written, "\r\n(qemu) ");
+}
+
+TEST_F(HumanMonitorTest, PortsAreForwardedAndTakenAway) {
+  Start();
+  EXPECT_EQ(Say("hostfwd_add tcp::2222-:22\r").find("Error"), std::string::npos);
+  EXPECT_THAT(Say("hostfwd_remove n tcp::2222\r"),
+              HasSubstr("host forwarding rule for tcp::2222 removed\r\n"));
+  EXPECT_THAT(machine.calls, ElementsAre("forward '' tcp::2222-:22", "unforward 'n' tcp::2222"));
+  machine.forward_result = Fail(Errc::kNotFound, "nothing is there");
+  EXPECT_THAT(Say("hostfwd_remove tcp::2222\r"),
+              HasSubstr("host forwarding rule for tcp::2222 not found\r\n"));
+  machine.forward_result = Fail(Errc::kBusy, "port in use");
+  EXPECT_THAT(Say("hostfwd_add tcp::2222-:22\r"), HasSubstr("Error: port in use\r\n"));
+  EXPECT_THAT(Say("hostfwd_add a b c\r"), HasSubstr("'hostfwd_add' takes two parameters\r\n"));
+}
+
+TEST_F(HumanMonitorTest, UserNetworksAreListed) {
+  Start();
+  EXPECT_THAT(Say("info usernet\r"), HasSubstr("Hub -1 (n):\r\n"));
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class MachineCommands : public ::testing::Test {
   }
 
   FakeMachine machine;
-  HumanCommands human{machine, machine, machine, machine};
+  HumanCommands human{machine, machine, machine, machine, machine};
   QmpServer server{VersionInfoOf(machine.version()), [] { return int64_t{0}; }, nullptr};
   std::shared_ptr<FakeChardev> chardev = std::make_shared<FakeChardev>();
 };
