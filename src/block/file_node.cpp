@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "block/file_geometry.h"
 #include "block/file_transfer.h"
+#include "block/qcow2/backend_file.h"
 #include "loop/event_loop.h"
 
 namespace nandu {
@@ -222,6 +223,10 @@ Result<> FileNode::FlushImage() {
     return FailErrno(errno, "cannot flush {}", config_.filename);
   }
   return {};
+}
+
+Result<> FileNode::ReadBlocking(uint64_t offset, std::span<const iovec> into) {
+  return qcow2::BackendFile(file_).Readv(offset, into);
 }
 
 Result<> FileNode::CheckResize(uint64_t size_bytes) const {

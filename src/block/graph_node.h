@@ -12,6 +12,8 @@
 
 namespace nandu {
 
+struct FileBackend;
+
 // One user of a node, by name for sentences: "disk0", "node 'format0'".
 struct NodeUser {
   std::string name;
@@ -23,7 +25,9 @@ struct NodeInfo {
   std::string node_name;
   std::string driver;
   std::string filename;
-  std::string child;   // node name; empty: none
+  std::string child;      // node name; empty: none
+  std::string data_file;  // the same, of qcow2
+  std::string backing;    // the same, of qcow2
   std::string engine;  // "io_uring" or "threads"
   uint64_t size_bytes = 0;
   bool read_only = false;
@@ -45,6 +49,11 @@ class GraphNode : public BlockNode {
   // What was written reaches stable storage, past the guest's own flushes. Blocks as the disk does; any
   // thread, while the node lives.
   virtual Result<> FlushImage() = 0;
+  // What the image holds, for who copies from it; past its end there are zeroes. Blocks as the disk does; any thread, while
+  // the node lives.
+  virtual Result<> ReadBlocking(uint64_t offset, std::span<const iovec> into) = 0;
+  // A protocol node's open file; null for others.
+  virtual std::shared_ptr<FileBackend> backend() const { return nullptr; }
 
   // A new size, in three steps. Whether it is possible; control loop.
   virtual Result<> CheckResize(uint64_t size_bytes) const = 0;

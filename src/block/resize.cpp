@@ -16,7 +16,8 @@ Result<> BlockGraph::BeginResize(GraphNode& node, uint64_t size_bytes) const {
     }
   }
   for (const auto& [name, above] : nodes_) {
-    if (above->info().child == node.node_name()) {
+    const NodeInfo info = above->info();
+    if (info.child == node.node_name() || info.data_file == node.node_name() || info.backing == node.node_name()) {
       return Fail(Errc::kBusy, "it is under node '{}'; resize that one", name);
     }
   }
