@@ -4,7 +4,7 @@ option(NANDU_PRECOMPILE "Precompile common headers" ON)
 set(nandu_common_headers
     <algorithm> <array> <atomic> <chrono> <condition_variable> <cstdint> <cstring> <deque> <functional> <map> <memory> <mutex> <optional> <span>
     <string> <string_view> <thread> <tuple> <type_traits> <unordered_map> <utility> <variant> <vector> <tl/expected.hpp> <fmt/core.h>
-    <boost/describe.hpp> <boost/mp11.hpp>)
+    <boost/describe.hpp> <boost/mp11.hpp> <boost/json/value.hpp>)
 
 # nandu_precompiled_headers(NAME OPTIONS... LIBRARIES libraries... HEADERS headers...): compiles the headers with these options and what using the
 # libraries defines, for nandu_precompile(TARGET NAME).
@@ -29,4 +29,9 @@ if(NANDU_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # The time a header was written would be a part of what ccache goes by.
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
 endif()
-nandu_precompiled_headers(nandu_headers HEADERS ${nandu_common_headers})
+# The fuzzer is guided by what runs in the rooms, not in the tests.
+set(nandu_room_options)
+if(NANDU_FUZZ)
+  set(nandu_room_options -fsanitize=fuzzer-no-link)
+endif()
+nandu_precompiled_headers(nandu_headers ${nandu_room_options} HEADERS ${nandu_common_headers})

@@ -13,6 +13,7 @@ function(nandu_room name)
   target_include_directories(nandu_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
   list(TRANSFORM room_DEPENDS PREPEND nandu_)
   target_link_libraries(nandu_${name} PUBLIC ${room_DEPENDS} Threads::Threads)
+  target_compile_options(nandu_${name} PRIVATE ${nandu_room_options})
   nandu_precompile(nandu_${name} nandu_headers)
   # The libraries a room uses itself; linked statically, so that a VM maps libc and nothing else (docs/dependencies.md).
   if(name STREQUAL "base")

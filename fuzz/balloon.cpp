@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "devices/virtio/balloon/balloon_queues.h"
+#include "input.h"
 #include "support/driver_ring.h"
 #include "support/fake_clock.h"
 #include "support/fake_control_loop.h"
@@ -27,36 +28,11 @@ constexpr uint64_t kWitness = 0xff000;  // never named
 constexpr uint32_t kFirstPage = kHeap / 4096;
 constexpr uint32_t kPages = (kWitness - kHeap) / 4096;
 
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  uint8_t Byte() {
-    if (left_ == 0) {
-      return 0;
-    }
-    --left_;
-    return *data_++;
-  }
-  uint32_t Word() { return Byte() | static_cast<uint32_t>(Byte()) << 8; }
-  std::string_view Text(size_t length) {
-    length = std::min(length, left_);
-    const std::string_view text(reinterpret_cast<const char*>(data_), length);
-    data_ += length;
-    left_ -= length;
-    return text;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
-};
-
 struct Machine {
   explicit Machine(bool packed) {
     for (unsigned index = 0; index < balloon::kMaxQueues; ++index) {
       rings.push_back(std::make_unique<DriverRing>(guest, DriverRing::Options{.size = 8, .packed = packed}));
-      kicks.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+      bells.push_back(std::make_unique<Doorbell>(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))));
     }
     guest.Store<uint64_t>(kWitness, 0x5a5a);
     control->SetStatsTimer(timer.get());
@@ -76,7 +52,7 @@ struct Machine {
     for (unsigned index = 0; index < rings.size(); ++index) {
       Virtqueue queue(index, guest.dma(), rings[index]->config(), rings[index]->features(), positions[index],
                       notifier, counters);
-      args.queues.push_back({index, std::move(queue), kicks[index].get()});
+      args.queues.push_back({index, std::move(queue), bells[index].get()});
       requeue.push_back({index, parked[index]});
     }
     queues.Activate(std::move(args), requeue);
@@ -125,7 +101,7 @@ struct Machine {
       }
     }
     request.Send();
-    ::eventfd_write(kicks[index].get(), 1);
+    bells[index]->Ring();
   }
 
   FakeGuest guest{kMemoryBytes};
@@ -135,7 +111,7 @@ struct Machine {
   FakeNotifier notifier;
   QueueCounters counters;
   std::vector<std::unique_ptr<DriverRing>> rings;
-  std::vector<UniqueFd> kicks;
+  std::vector<std::unique_ptr<Doorbell>> bells;
   std::array<QueuePosition, balloon::kMaxQueues> positions;
   std::array<std::vector<ParkedChain>, balloon::kMaxQueues> parked;
   std::shared_ptr<BalloonControl> control = std::make_shared<BalloonControl>(control_loop, clock, [] {});

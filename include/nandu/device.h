@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "base/unique_function.h"
 
 #include <nandu/acpi_contributor.h>
@@ -35,6 +36,14 @@ class StateReader;
 class StateWriter;
 struct TypeInfo;
 
+// What a disk tells managers of itself.
+struct DiskFacts {
+  std::string drive;  // -drive's id; empty: it names a node
+  std::string node_name;
+  bool tells_status = false;  // an error may stop the VM
+  bool writeback = true;      // the guest has a cache to flush, now
+};
+
 // One thing on the board. Control thread unless said otherwise.
 class Device {
  public:
@@ -49,6 +58,7 @@ class Device {
   virtual PciFunction* pci() { return nullptr; }            // a PCI device's function
   virtual PciBus* bus() { return nullptr; }                 // a bridge's secondary bus
   virtual AcpiContributor* acpi() { return nullptr; }
+  virtual std::optional<DiskFacts> disk() const { return std::nullopt; }
 
   // Three-phase reset with vCPUs stopped: Quiesce first, then Reset of all, then Start again.
   virtual void Reset() = 0;
@@ -114,6 +124,10 @@ class DeviceHost {
   virtual void WatchdogExpired() {}   // the action chosen for it follows; any thread
   virtual void RaiseGpe(unsigned /*bit*/) {}  // an ACPI general purpose event; any thread
   virtual unsigned vcpu_count() const { return 1; }
+  // A file that a device's options name, to be read. Control thread.
+  virtual Result<UniqueFd> OpenFile(const std::string& path) {
+    return Fail(Errc::kUnsupported, "{}: files cannot be opened here", path);
+  }
   // A request of a disk failed: managers hear of it, and with kStop the VM stops with run state io-error, the request waits in its device and is
   // tried again on cont. False: this host cannot stop, the error goes to the guest. Any thread.
   virtual bool OnBlockError(const BlockError& /*error*/) { return false; }

@@ -3,16 +3,27 @@
 // zeroes in its place, knows that it did, and the VM is told to stop. sigaction(2), BUS_ADRERR and
 // BUS_MCEERR.
 //
+// A page that is broken while a vCPU runs is the guest's to hear of, and stays broken until a reset renews
+// it: it is kept for who called KVM_RUN (EnterGuest), and what nobody has touched yet for who asks
+// (TakeFound).
+//
 // What the kernel touches for us (io_uring, vhost) fails with EFAULT instead, and KVM_RUN fails with it: no
 // vCPU ever goes on with a truncated file's zeroes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 
 namespace nandu {
+
+struct PoisonedMemory {
+  enum class Kind : uint8_t { kUsed, kFound };  // BUS_MCEERR_AR, BUS_MCEERR_AO
+  const void* at = nullptr;
+  Kind kind = Kind::kUsed;
+};
 
 class LostMemory {
  public:
@@ -27,6 +38,16 @@ class LostMemory {
 
   // How many pages this thread has found lost: a copy between two equal answers met none.
   static uint64_t MetByThisThread();
+  // Around KVM_RUN: what this thread met in between.
+  static void EnterGuest();
+  static std::optional<PoisonedMemory> LeaveGuest();
+  // Signalled on `event_fd` as well: a broken page that nobody used, once; null: none.
+  static const void* TakeFound();
+  // A thread that hears of broken pages early, for all of the process. prctl(2), PR_MCE_KILL_EARLY.
+  static Result<> HearEarly();
+  // Zeroes in the place of the page at `at`; nobody uses it meanwhile. False: it is no memory of ours.
+  static bool Renew(const void* at);
+
   // Of all threads, and where the newest was met.
   static uint64_t count();
   static const void* newest();

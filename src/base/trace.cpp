@@ -13,8 +13,8 @@ namespace nandu {
 namespace {
 
 constexpr std::array<std::string_view, kTraceEvents> kNames = {
-    "lifecycle_phase", "run_state",     "vcpus_pause",     "vcpus_resume",
-    "qmp_command",     "virtio_status", "kvm_memory_slot",
+    "lifecycle_phase", "run_state",       "vcpus_pause",       "vcpus_resume",         "qmp_command",
+    "virtio_status",   "kvm_memory_slot", "kvm_msi_signalled", "kvm_doorbell_by_exit",
 };
 
 constinit int trace_fd = STDERR_FILENO;

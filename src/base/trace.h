@@ -22,6 +22,8 @@ enum class TraceEvent : uint8_t {
   kQmpCommand,
   kVirtioStatus,
   kKvmMemorySlot,
+  kKvmMsiSignalled,
+  kKvmDoorbellByExit,
   kCount,
 };
 inline constexpr size_t kTraceEvents = static_cast<size_t>(TraceEvent::kCount);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace nandu {
@@ -40,6 +41,18 @@ inline std::optional<Uuid> ParseUuid(std::string_view text) {
 inline Uuid ToGuid(const Uuid& uuid) {
   return {uuid[3], uuid[2], uuid[1],  uuid[0],  uuid[5],  uuid[4],  uuid[7],  uuid[6],
           uuid[8], uuid[9], uuid[10], uuid[11], uuid[12], uuid[13], uuid[14], uuid[15]};
+}
+
+// The other way round, in lower case.
+inline std::string UuidText(const Uuid& uuid) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (size_t i = 0; i < uuid.size(); i++) {
+    text += i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
+    text += kDigits[uuid[i] >> 4];
+    text += kDigits[uuid[i] & 15];
+  }
+  return text;
 }
 
 }  // namespace nandu

@@ -242,6 +242,11 @@ Result<std::shared_ptr<BlockNode>> BlockGraph::Claim(std::string_view name, std:
       node.get(), [node, user_name](BlockNode* /*claimed*/) { node->RemoveUse(user_name); });
 }
 
+std::optional<NodeInfo> BlockGraph::InfoOf(std::string_view name) const {
+  const std::shared_ptr<GraphNode> node = Find(name);
+  return node == nullptr ? std::nullopt : std::optional<NodeInfo>(node->info());
+}
+
 std::vector<NodeInfo> BlockGraph::Nodes() const {
   std::vector<NodeInfo> all;
   for (const auto& [name, node] : nodes_) {

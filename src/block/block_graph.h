@@ -13,6 +13,7 @@
 #include <boost/json/fwd.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,7 @@ class BlockGraph {
   Result<std::shared_ptr<BlockNode>> Claim(std::string_view name, std::string_view user,
                                            Sharing sharing = Sharing::kAlone);
   bool Has(std::string_view name) const { return Find(name) != nullptr; }
+  std::optional<NodeInfo> InfoOf(std::string_view name) const;  // by node name or drive id
   std::vector<NodeInfo> Nodes() const;  // in the order of their names
 
   // Every image to stable storage, on workers; `done` on the control loop with the first error.

@@ -229,14 +229,9 @@ Result<> FileNode::ReadBlocking(uint64_t offset, std::span<const iovec> into) {
   return qcow2::BackendFile(file_).Readv(offset, into);
 }
 
-Result<> FileNode::CheckResize(uint64_t size_bytes) const {
+Result<> FileNode::CheckResize(uint64_t /*size_bytes*/) const {
   if (file_->read_only) {
     return Fail(Errc::kPermission, "it is read-only");
-  }
-  // QEMU would, and what the guest has there would be gone; a guest that is asked cannot give it up either.
-  if (size_bytes < file_->size_bytes && !users_.empty()) {
-    return Fail(Errc::kUnsupported, "it has {} bytes and {} uses it; a disk in use is only made larger",
-                file_->size_bytes.load(), users_.front().name);
   }
   return {};
 }
@@ -263,13 +258,18 @@ Result<> FileNode::ResizeImage(uint64_t size_bytes) {
   }
   const uint64_t shown = file_->size_bytes;
   const bool shrinks = AlignUp(size_bytes, kSectorBytes) < shown;
+  if (shrinks) {
+    // Before the file is: what comes from now on fails, and does not make it longer again.
+    file_->size_bytes = AlignUp(size_bytes, kSectorBytes);
+  }
   if ((shrinks || size_bytes > static_cast<uint64_t>(status.st_size)) &&
       ::ftruncate(file_->fd.get(), static_cast<off_t>(size_bytes)) != 0) {
+    file_->size_bytes = shown;
     return FailErrno(errno, "cannot resize {} to {} bytes", config_.filename, size_bytes);
   }
   new_size_bytes_ = AlignUp(size_bytes, kSectorBytes);
   // Who cuts the tail of a block cuts it at the size that the file has now.
-  file_->size_bytes = std::max<uint64_t>(shown, new_size_bytes_);
+  file_->size_bytes = std::max<uint64_t>(file_->size_bytes, new_size_bytes_);
   return {};
 }
 
@@ -289,7 +289,12 @@ NodeInfo FileNode::info() const {
   info.direct = config_.direct;
   info.no_flush = config_.no_flush;
   info.write_cache = !config_.write_through;
-  info.detect_zeroes = config_.detect_zeroes != DetectZeroes::kOff;
+  info.detect_zeroes = config_.detect_zeroes;
+  constexpr uint64_t kStatBlock = 512;  // stat(2)
+  struct stat status {};
+  if (::fstat(file_->fd.get(), &status) == 0) {
+    info.allocated_bytes = static_cast<uint64_t>(status.st_blocks) * kStatBlock;
+  }
   for (const NodeUser& user : users_) {
     info.users.push_back(user.name);
   }

@@ -9,8 +9,7 @@ namespace nandu {
 
 inline BlkStatus StatusOfErrno(int sys_errno) {
   switch (sys_errno) {
-    case ENOSPC:
-    case EDQUOT: return BlkStatus::kNoSpace;
+    case ENOSPC: return BlkStatus::kNoSpace;  // and not a quota's EDQUOT, as QEMU
     case EOPNOTSUPP:
     case ENOSYS: return BlkStatus::kUnsupported;
     default: return BlkStatus::kIoError;

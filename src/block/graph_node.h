@@ -9,6 +9,7 @@
 #include <nandu/block.h>
 
 #include "block/image_lock.h"
+#include "block/options.h"
 
 namespace nandu {
 
@@ -30,11 +31,12 @@ struct NodeInfo {
   std::string backing;    // the same, of qcow2
   std::string engine;  // "io_uring" or "threads"
   uint64_t size_bytes = 0;
+  uint64_t allocated_bytes = 0;  // on the host's disk
   bool read_only = false;
   bool direct = false;
   bool no_flush = false;
   bool write_cache = true;
-  bool detect_zeroes = false;
+  DetectZeroes detect_zeroes = DetectZeroes::kOff;
   std::vector<std::string> users;
 };
 

@@ -102,7 +102,7 @@ NodeInfo RawNode::info() const {
   info.driver = driver();
   info.size_bytes = *size_bytes_;
   info.read_only = limits().read_only;
-  info.detect_zeroes = config_.detect_zeroes != DetectZeroes::kOff;
+  info.detect_zeroes = config_.detect_zeroes;
   info.users.clear();
   for (const NodeUser& user : users_) {
     info.users.push_back(user.name);

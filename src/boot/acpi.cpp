@@ -48,7 +48,7 @@ void SetDefaultPciWindows(AcpiInput* input) {
     input->pci_memory32.push_back({memory.low_ram_bytes, memory.ecam_base - 1});
   }
   input->pci_memory32.push_back({ecam_end, kLowWindowEnd});
-  const uint64_t high = AlignUp(layout::kFourGiB + memory.high_ram_bytes, kGiB);
+  const uint64_t high = AlignUp(memory.high_ram_base + memory.high_ram_bytes, kGiB);
   input->pci_memory64 = {high, high + kHighWindowBytes - 1};
 }
 

@@ -60,8 +60,8 @@ uint64_t NodeMemory(ByteWriter& to, const MemoryLayout& memory, uint32_t node, u
   }
   if (base <= memory.low_ram_bytes && end > memory.low_ram_bytes) {
     add(base, memory.low_ram_bytes - base);
-    end = layout::kFourGiB + (end - memory.low_ram_bytes);
-    base = layout::kFourGiB;
+    end = memory.high_ram_base + (end - memory.low_ram_bytes);
+    base = memory.high_ram_base;
   }
   add(base, end - base);
   return end;

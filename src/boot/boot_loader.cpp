@@ -21,6 +21,7 @@ Result<> WriteBiosDataArea(const GuestMemory& memory) {
 ImageInput BootLoader::input() const {
   return {.command_line = command_line_,
           .initrd = initrd_ ? &*initrd_ : nullptr,
+          .modules = modules_,
           .memory = memory_,
           .acpi_bytes = acpi_.reserved_bytes()};
 }
@@ -33,6 +34,7 @@ Result<std::unique_ptr<BootLoader>> BootLoader::Create(BootOptions options) {
   loader->smbios_ = TRY(SmbiosTables::Build(options.smbios));
   loader->image_ = TRY(OpenGuestImage(std::move(options.kernel)));
   loader->initrd_ = std::move(options.initrd);
+  loader->modules_ = std::move(options.modules);
   loader->command_line_ = std::move(options.command_line);
   TRY(loader->image_->Place(loader->input()));
   return loader;

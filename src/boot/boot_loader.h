@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "boot/acpi.h"
@@ -19,6 +20,7 @@ namespace nandu {
 struct BootOptions {
   BootFile kernel;
   std::optional<BootFile> initrd;
+  std::vector<BootModule> modules = {};  // for a multiboot kernel
   std::string command_line;
   AcpiInput acpi;  // its memory layout is the one the kernel is placed in
   SmbiosInput smbios;
@@ -41,6 +43,7 @@ class BootLoader {
 
   std::unique_ptr<GuestImage> image_;
   std::optional<BootFile> initrd_;
+  std::vector<BootModule> modules_;
   std::string command_line_;
   MemoryLayout memory_;
   AcpiTables acpi_;

@@ -10,11 +10,12 @@ namespace nandu {
 struct CpuEntry {
   enum class Mode : uint8_t {
     kReset,        // f000:fff0 with the reset state: a firmware ROM is mapped there
-    kProtected32,  // PE set, paging off, flat 4 GiB segments (PVH)
+    kProtected32,  // PE set, paging off, flat 4 GiB segments (PVH, multiboot)
     kLong64,       // PE, PG, PAE, LME and LMA set, page tables at cr3, flat segments (Linux's 64-bit entry)
   };
   Mode mode = Mode::kReset;
   uint64_t rip = 0;
+  uint64_t rax = 0;
   uint64_t rsp = 0;
   uint64_t rsi = 0;
   uint64_t rbx = 0;
@@ -26,10 +27,11 @@ struct CpuEntry {
   bool operator==(const CpuEntry&) const = default;
 };
 
-// RAM as the machine laid it out: [0, low_ram_bytes) and [4 GiB, 4 GiB + high_ram_bytes).
+// RAM as the machine laid it out: [0, low_ram_bytes) and [high_ram_base, high_ram_base + high_ram_bytes).
 struct MemoryLayout {
   uint64_t low_ram_bytes = 0;
   uint64_t high_ram_bytes = 0;
+  uint64_t high_ram_base = uint64_t{1} << 32;
   uint64_t ecam_base = 0xb0000000;
   uint64_t ecam_bytes = 0x10000000;
   // AMD's processors keep the 12 GiB below 1 TiB for HyperTransport; nothing may be mapped there.

@@ -62,7 +62,7 @@ Result<std::unique_ptr<GuestImage>> BzImage::Open(BootFile file) {
   setup_header header = {};
   std::memcpy(&header, start.data() + kHeaderOffset, sizeof(header));
   if (header.boot_flag != kBootFlag || header.header != kHeaderMagic) {
-    return Fail(Errc::kInvalidArgument, "{}: not a Linux kernel (bzImage) or PVH ELF image", name);
+    return Fail(Errc::kInvalidArgument, "{}: not a Linux kernel (bzImage), nor a multiboot or PVH ELF image", name);
   }
   // Bytes beyond the header's own length are code, not fields.
   const uint64_t header_end = kJumpOffset + 1 + start[kJumpOffset];

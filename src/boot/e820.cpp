@@ -1,5 +1,7 @@
 #include "boot/e820.h"
 
+#include <algorithm>
+
 #include "boot/layout.h"
 
 namespace nandu {
@@ -32,11 +34,12 @@ std::vector<E820Entry> BuildE820(const MemoryLayout& memory, uint64_t acpi_bytes
   map.push_back({memory.ecam_base, memory.ecam_bytes, E820Type::kReserved});
   map.insert(map.end(), std::begin(kBoardRanges), std::end(kBoardRanges));
   if (memory.high_ram_bytes != 0) {
-    map.push_back({layout::kFourGiB, memory.high_ram_bytes, E820Type::kRam});
+    map.push_back({memory.high_ram_base, memory.high_ram_bytes, E820Type::kRam});
   }
   if (memory.hypertransport_hole) {
     map.push_back(kHyperTransport);
   }
+  std::ranges::sort(map, {}, &E820Entry::base);
   return map;
 }
 

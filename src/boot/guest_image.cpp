@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/checked.h"
 #include "boot/bzimage.h"
 #include "boot/layout.h"
+#include "boot/multiboot.h"
 #include "boot/pvh.h"
 
 namespace nandu {
@@ -27,15 +27,12 @@ constexpr uint64_t kLargePage = 0x80;
 }  // namespace
 
 Result<std::unique_ptr<GuestImage>> OpenGuestImage(BootFile file) {
-  if (file.size() >= kElfMagicBytes) {
-    std::array<char, kElfMagicBytes> magic = {};
-    TRY(file.Read(0, magic.data(), magic.size()));
-    if (std::memcmp(magic.data(),
-                    "\x7f"
-                    "ELF",
-                    magic.size()) == 0) {
-      return PvhImage::Open(std::move(file));
-    }
+  // In QEMU's order: a kernel may be both multiboot and PVH.
+  if (const std::optional<FoundMultibootHeader> found = TRY(FindMultibootHeader(file))) {
+    return MultibootImage::Open(std::move(file), *found);
+  }
+  if (TRY(IsElf(file))) {
+    return PvhImage::Open(std::move(file));
   }
   return BzImage::Open(std::move(file));
 }
@@ -61,15 +58,18 @@ Result<> PlaceInitrd(const ImageInput& input, uint64_t highest, ImagePlacement* 
   return {};
 }
 
-Result<> WriteGdt(const GuestMemory& memory, CpuEntry::Mode mode, CpuEntry* entry) {
-  const std::array<uint64_t, 4> table = {0, 0, mode == CpuEntry::Mode::kLong64 ? kCode64 : kCode32, kData};
+Result<> WriteGdt(const GuestMemory& memory, CpuEntry::Mode mode, CpuEntry* entry, uint16_t code_selector) {
+  const size_t code = code_selector / sizeof(uint64_t);
+  std::array<uint64_t, 4> table = {};
+  table.at(code) = mode == CpuEntry::Mode::kLong64 ? kCode64 : kCode32;
+  table.at(code + 1) = kData;
   if (!memory.Store(Gpa{layout::kGdt}, table)) {
     return Fail(Errc::kNoMemory, "the guest has no RAM at {:#x} for its descriptor table", layout::kGdt);
   }
   entry->gdt_base = layout::kGdt;
   entry->gdt_limit = sizeof(table) - 1;
-  entry->code_selector = layout::kCodeSelector;
-  entry->data_selector = layout::kDataSelector;
+  entry->code_selector = code_selector;
+  entry->data_selector = static_cast<uint16_t>(code_selector + sizeof(uint64_t));
   return {};
 }
 

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/result.h"
 #include "boot/boot_file.h"
 #include "boot/boot_plan.h"
+#include "boot/layout.h"
 #include "memory/guest_memory.h"
 
 namespace nandu {
@@ -21,9 +23,16 @@ struct ImagePlacement {
   uint64_t initrd_bytes = 0;
 };
 
+// A file that a multiboot kernel gets, and the text that goes with it.
+struct BootModule {
+  BootFile file;
+  std::string text;
+};
+
 struct ImageInput {
   std::string command_line;
-  const BootFile* initrd = nullptr;  // null: none
+  const BootFile* initrd = nullptr;          // null: none
+  std::span<const BootModule> modules = {};  // of a multiboot kernel, which has no initrd
   MemoryLayout memory;
   uint64_t acpi_bytes = 0;  // the ACPI tables' share at the end of low RAM
 };
@@ -41,16 +50,17 @@ class GuestImage {
   virtual Result<CpuEntry> Load(const GuestMemory& memory, const ImageInput& input) const = 0;
 };
 
-// Tells a bzImage from a PVH ELF image and checks its headers.
+// Tells bzImage, multiboot and PVH kernels apart and checks their headers.
 Result<std::unique_ptr<GuestImage>> OpenGuestImage(BootFile file);
 
 // The initrd's place: as high as possible, page-aligned, at most at `highest` and below the ACPI tables,
 // above the kernel.
 Result<> PlaceInitrd(const ImageInput& input, uint64_t highest, ImagePlacement* placement);
 
-// Flat code and data descriptors at layout::kGdt: 64-bit code at 0x10 for kLong64, 32-bit for kProtected32;
-// data at 0x18.
-Result<> WriteGdt(const GuestMemory& memory, CpuEntry::Mode mode, CpuEntry* entry);
+// Flat code and data descriptors at layout::kGdt: 64-bit code for kLong64, 32-bit for kProtected32; data
+// follows code.
+Result<> WriteGdt(const GuestMemory& memory, CpuEntry::Mode mode, CpuEntry* entry,
+                  uint16_t code_selector = layout::kCodeSelector);
 // Maps the low 4 GiB onto themselves with 2 MiB pages at layout::kPageTables.
 Result<> WriteIdentityMap(const GuestMemory& memory, CpuEntry* entry);
 // The command line and its terminating zero at layout::kCommandLine.

@@ -1,7 +1,6 @@
 #include "boot/pvh.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <elf.h>
 #include <optional>
@@ -17,23 +16,6 @@ namespace {
 constexpr uint32_t kNotePhys32Entry = 18;  // Xen, public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY
 constexpr char kNoteOwner[] = "Xen";
 constexpr uint64_t kMostNoteBytes = 64 * 1024;
-constexpr uint64_t kMostMemoryBytes = uint64_t{1} << 40;
-
-struct Elf32 {
-  using Header = Elf32_Ehdr;
-  using Program = Elf32_Phdr;
-  static constexpr uint16_t kMachine = EM_386;
-};
-struct Elf64 {
-  using Header = Elf64_Ehdr;
-  using Program = Elf64_Phdr;
-  static constexpr uint16_t kMachine = EM_X86_64;
-};
-
-struct Parsed {
-  std::vector<PvhImage::Segment> segments;
-  std::optional<uint32_t> entry;
-};
 
 // Walks one PT_NOTE segment. A malformed note ends the walk: it is then an image without the note.
 std::optional<uint32_t> FindEntryNote(const std::vector<uint8_t>& notes) {
@@ -60,76 +42,44 @@ std::optional<uint32_t> FindEntryNote(const std::vector<uint8_t>& notes) {
   return std::nullopt;
 }
 
-template <class Elf>
-Result<Parsed> Parse(const BootFile& file) {
-  typename Elf::Header header = {};
-  TRY(file.Read(0, &header, sizeof(header)));
-  if (header.e_machine != Elf::kMachine || header.e_ident[EI_DATA] != ELFDATA2LSB) {
-    return Fail(Errc::kUnsupported, "{}: is an ELF image for another architecture", file.name());
-  }
-  if (header.e_phentsize != sizeof(typename Elf::Program) || header.e_phnum == 0 ||
-      header.e_phnum == PN_XNUM) {
-    return Fail(Errc::kInvalidArgument, "{}: is an ELF file that cannot be loaded (no program headers)",
-                file.name());
-  }
-  Parsed parsed;
-  for (unsigned i = 0; i < header.e_phnum; i++) {
-    uint64_t at = 0;
-    if (AddOverflows<uint64_t>(header.e_phoff, uint64_t{i} * sizeof(typename Elf::Program), &at)) {
-      return Fail(Errc::kCorrupt, "{}: its program headers lie outside the file", file.name());
-    }
-    typename Elf::Program program = {};
-    TRY(file.Read(at, &program, sizeof(program)));
-    uint64_t file_end = 0;
-    if (AddOverflows<uint64_t>(program.p_offset, program.p_filesz, &file_end) || file_end > file.size()) {
-      return Fail(Errc::kCorrupt, "{}: is truncated: segment {} lies outside the file", file.name(), i);
-    }
-    if (program.p_type == PT_LOAD && program.p_memsz != 0) {
-      uint64_t memory_end = 0;
-      if (program.p_filesz > program.p_memsz || program.p_memsz > kMostMemoryBytes ||
-          AddOverflows<uint64_t>(program.p_paddr, program.p_memsz, &memory_end)) {
-        return Fail(Errc::kCorrupt, "{}: segment {} has impossible sizes; the file is damaged", file.name(),
-                    i);
-      }
-      parsed.segments.push_back({program.p_paddr, program.p_memsz, program.p_offset, program.p_filesz});
-    } else if (program.p_type == PT_NOTE && !parsed.entry) {
-      std::vector<uint8_t> notes(std::min<uint64_t>(program.p_filesz, kMostNoteBytes));
-      TRY(file.Read(program.p_offset, notes.data(), notes.size()));
-      parsed.entry = FindEntryNote(notes);
+Result<std::optional<uint32_t>> FindEntry(const BootFile& file, const ElfFile& elf) {
+  for (const ElfNotes& place : elf.notes) {
+    std::vector<uint8_t> notes(std::min<uint64_t>(place.bytes, kMostNoteBytes));
+    TRY(file.Read(place.file_offset, notes.data(), notes.size()));
+    if (const std::optional<uint32_t> entry = FindEntryNote(notes)) {
+      return entry;
     }
   }
-  return parsed;
+  return std::optional<uint32_t>();
 }
 
 }  // namespace
 
-PvhImage::PvhImage(BootFile file, std::vector<Segment> segments, uint32_t entry)
+PvhImage::PvhImage(BootFile file, std::vector<ElfSegment> segments, uint32_t entry)
     : file_(std::move(file)), segments_(std::move(segments)), entry_(entry) {}
 
 Result<std::unique_ptr<GuestImage>> PvhImage::Open(BootFile file) {
-  std::array<unsigned char, EI_NIDENT> ident = {};
-  TRY(file.Read(0, ident.data(), ident.size()));
-  if (ident[EI_CLASS] != ELFCLASS32 && ident[EI_CLASS] != ELFCLASS64) {
-    return Fail(Errc::kCorrupt, "{}: is a damaged ELF file (class {})", file.name(), ident[EI_CLASS]);
+  ElfFile elf = TRY(ReadElf(file));
+  if (elf.machine != (elf.is_64 ? EM_X86_64 : EM_386)) {
+    return Fail(Errc::kUnsupported, "{}: is an ELF image for another architecture", file.name());
   }
-  Parsed parsed = TRY(ident[EI_CLASS] == ELFCLASS64 ? Parse<Elf64>(file) : Parse<Elf32>(file));
-  if (!parsed.entry) {
+  const std::optional<uint32_t> found = TRY(FindEntry(file, elf));
+  if (!found) {
     return Fail(Errc::kUnsupported,
                 "{}: is an ELF image without a PVH entry note; build the kernel with CONFIG_PVH=y or give "
                 "its bzImage",
                 file.name());
   }
-  const uint64_t entry = *parsed.entry;
+  const uint64_t entry = *found;
   const bool inside =
-      std::any_of(parsed.segments.begin(), parsed.segments.end(), [entry](const Segment& segment) {
+      std::any_of(elf.segments.begin(), elf.segments.end(), [entry](const ElfSegment& segment) {
         return entry >= segment.physical && entry - segment.physical < segment.memory_bytes;
       });
   if (!inside) {
     return Fail(Errc::kCorrupt, "{}: its PVH entry point {:#x} lies in none of its segments", file.name(),
                 entry);
   }
-  return std::unique_ptr<GuestImage>(
-      new PvhImage(std::move(file), std::move(parsed.segments), *parsed.entry));
+  return std::unique_ptr<GuestImage>(new PvhImage(std::move(file), std::move(elf.segments), *found));
 }
 
 Result<ImagePlacement> PvhImage::Place(const ImageInput& input) const {
@@ -143,7 +93,7 @@ Result<ImagePlacement> PvhImage::Place(const ImageInput& input) const {
       input.memory.low_ram_bytes > input.acpi_bytes ? input.memory.low_ram_bytes - input.acpi_bytes : 0;
   ImagePlacement placement;
   placement.kernel_base = UINT64_MAX;
-  for (const Segment& segment : segments_) {
+  for (const ElfSegment& segment : segments_) {
     // Below 1 MiB lie the page of start information and the BIOS area.
     if (segment.physical < layout::kOneMiB) {
       return Fail(Errc::kUnsupported, "{}: a segment loads at {:#x}; PVH images must load at 1 MiB or higher",
@@ -166,22 +116,8 @@ Result<ImagePlacement> PvhImage::Place(const ImageInput& input) const {
 
 Result<CpuEntry> PvhImage::Load(const GuestMemory& memory, const ImageInput& input) const {
   const ImagePlacement placement = TRY(Place(input));
-  for (const Segment& segment : segments_) {
-    if (segment.file_bytes != 0) {
-      TRY(file_.ReadIntoGuest(memory, Gpa{segment.physical}, segment.file_offset, segment.file_bytes));
-    }
-    // What the guest left there before a reset must not pass for its zeroed data.
-    std::vector<iovec> rest;
-    const uint64_t zeroes = segment.memory_bytes - segment.file_bytes;
-    const Gpa at{segment.physical + segment.file_bytes};
-    if (zeroes != 0 && !memory.ToIovecs(at, zeroes, Access::kWrite, &rest)) {
-      return Fail(Errc::kNoMemory, "{}: {} bytes at {:#x} do not fit the guest's RAM", file_.name(), zeroes,
-                  at.v);
-    }
-    for (const iovec& piece : rest) {
-      std::memset(piece.iov_base, 0, piece.iov_len);
-    }
-    memory.MarkDirty(at, zeroes);
+  for (const ElfSegment& segment : segments_) {
+    TRY(WriteElfSegment(memory, file_, segment));
   }
   TRY(WriteCommandLine(memory, input.command_line));
 

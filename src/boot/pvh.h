@@ -3,15 +3,13 @@
 // and 5. Control thread.
 #pragma once
 
-#include <cstddef>
 #include <memory>
 #include <vector>
 
+#include "boot/elf_file.h"
 #include "boot/guest_image.h"
 
 namespace nandu {
-
-inline constexpr size_t kElfMagicBytes = 4;
 
 class PvhImage final : public GuestImage {
  public:
@@ -20,18 +18,11 @@ class PvhImage final : public GuestImage {
   Result<ImagePlacement> Place(const ImageInput& input) const override;
   Result<CpuEntry> Load(const GuestMemory& memory, const ImageInput& input) const override;
 
-  struct Segment {
-    uint64_t physical = 0;
-    uint64_t memory_bytes = 0;
-    uint64_t file_offset = 0;
-    uint64_t file_bytes = 0;  // the rest of memory_bytes is zero
-  };
-
  private:
-  PvhImage(BootFile file, std::vector<Segment> segments, uint32_t entry);
+  PvhImage(BootFile file, std::vector<ElfSegment> segments, uint32_t entry);
 
   const BootFile file_;
-  const std::vector<Segment> segments_;
+  const std::vector<ElfSegment> segments_;
   const uint32_t entry_;  // physical address from the note
 };
 

@@ -166,6 +166,42 @@ void AddProcessor(Structures& to, const SmbiosInput& input, unsigned socket) {
   to.Add(4, Narrow<uint16_t>(0x0400 + socket), std::move(fields), strings.all());
 }
 
+void AddPorts(Structures& to, const SmbiosInput& input) {
+  uint16_t handle = 0x0000;  // QEMU's, although the BIOS has 0 already
+  for (const SmbiosPort& given : input.options.ports) {
+    constexpr uint8_t kNoInternalConnector = 0;
+    Strings strings;
+    ByteWriter fields;
+    fields.U8(strings.Add(given.internal_reference)).U8(kNoInternalConnector);
+    fields.U8(strings.Add(given.external_reference)).U8(given.connector_type).U8(given.port_type);
+    to.Add(8, handle++, std::move(fields), strings.all());
+  }
+}
+
+Result<> AddOnboard(Structures& to, const SmbiosInput& input) {
+  constexpr uint8_t kEnabled = 0x80;
+  uint16_t handle = 0x2900;
+  for (const SmbiosOnboard& given : input.options.onboard) {
+    uint8_t devfn = 0;
+    if (given.pcidev) {
+      const auto found = input.root_functions.find(*given.pcidev);
+      if (found == input.root_functions.end()) {
+        return Fail(Errc::kNotFound, "-smbios type=41: there is no PCI device '{}' on the root bus",
+                    *given.pcidev);
+      }
+      devfn = found->second;
+    }
+    Strings strings;
+    ByteWriter fields;
+    fields.U8(strings.Add(given.designation))
+        .U8(kEnabled | static_cast<unsigned>(given.kind))
+        .U8(given.instance);
+    fields.U16(0).U8(0).U8(devfn);  // segment and bus 0
+    to.Add(41, handle++, std::move(fields), strings.all());
+  }
+  return {};
+}
+
 void AddMemoryModule(Structures& to, const SmbiosInput& input, uint64_t number, uint64_t mib) {
   constexpr uint64_t kMostModuleMiB = 0x7fff;
   constexpr uint8_t kDimm = 9;
@@ -221,7 +257,7 @@ void AddMemory(Structures& to, const SmbiosInput& input) {
   };
   add_range(0, input.memory.low_ram_bytes);
   if (input.memory.high_ram_bytes != 0) {
-    add_range(layout::kFourGiB, input.memory.high_ram_bytes);
+    add_range(input.memory.high_ram_base, input.memory.high_ram_bytes);
   }
 }
 
@@ -296,11 +332,13 @@ Result<SmbiosTables> SmbiosTables::Build(const SmbiosInput& input) {
   for (unsigned socket = 0; socket < input.sockets; socket++) {
     AddProcessor(structures, input, socket);
   }
+  AddPorts(structures, input);
   if (const std::vector<std::string>& strings = input.options.oem_strings; !strings.empty()) {
     structures.Add(11, 0x0e00, std::move(ByteWriter().U8(strings.size())), strings);
   }
   AddMemory(structures, input);
   structures.Add(32, 0x2000, std::move(ByteWriter().Zeroes(7)));
+  TRY(AddOnboard(structures, input));
   structures.Add(127, 0x7f00, {});
 
   SmbiosTables tables;

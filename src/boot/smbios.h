@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ struct SmbiosInput {
   std::string product = "Standard PC (Q35 + ICH9, 2009)";
   std::string version = "pc-q35-7.2";
   SmbiosOptions options;
+  std::map<std::string, uint8_t, std::less<>> root_functions;  // of the devices that options.onboard names
   unsigned sockets = 1;
   unsigned cores_per_socket = 1;
   unsigned threads_per_core = 1;

@@ -68,6 +68,44 @@ BOOST_DESCRIBE_STRUCT(SmbiosProcessor, (),
                       (sock_pfx, manufacturer, version, serial, asset, part, max_speed, current_speed,
                        processor_id))
 
+struct SmbiosPort {  // type 8
+  std::optional<std::string> internal_reference;
+  std::optional<std::string> external_reference;
+  uint8_t connector_type = 0;  // of the external connector; 7.9.2
+  uint8_t port_type = 0;       // 7.9.3
+};
+inline std::span<const WireName> WireNames(const SmbiosPort* /*type*/) {
+  static constexpr WireName kNames[] = {{"internal_reference", "internal_reference"},
+                                        {"external_reference", "external_reference"},
+                                        {"connector_type", "connector_type"},
+                                        {"port_type", "port_type"}};
+  return kNames;
+}
+BOOST_DESCRIBE_STRUCT(SmbiosPort, (), (internal_reference, external_reference, connector_type, port_type))
+
+enum class SmbiosOnboardKind : uint8_t {  // 7.42.1, in its order
+  kOther = 1,
+  kUnknown,
+  kVideo,
+  kScsi,
+  kEthernet,
+  kTokenring,
+  kSound,
+  kPata,
+  kSata,
+  kSas,
+};
+BOOST_DESCRIBE_ENUM(SmbiosOnboardKind, kOther, kUnknown, kVideo, kScsi, kEthernet, kTokenring, kSound, kPata,
+                    kSata, kSas)
+
+struct SmbiosOnboard {  // type 41
+  std::optional<std::string> designation;
+  SmbiosOnboardKind kind = SmbiosOnboardKind::kOther;
+  uint8_t instance = 1;
+  std::optional<std::string> pcidev;  // the id of a device on the root bus
+};
+BOOST_DESCRIBE_STRUCT(SmbiosOnboard, (), (designation, kind, instance, pcidev))
+
 struct SmbiosMemoryModule {  // type 17
   std::string loc_pfx = "DIMM";
   std::optional<std::string> bank;
@@ -89,8 +127,10 @@ struct SmbiosOptions {
   std::optional<SmbiosBoard> board;  // absent: no such structure
   SmbiosChassis chassis;
   SmbiosProcessor processor;
+  std::vector<SmbiosPort> ports;
   std::vector<std::string> oem_strings;  // type 11
   SmbiosMemoryModule memory_module;
+  std::vector<SmbiosOnboard> onboard;
   std::vector<std::vector<uint8_t>> structures;  // whole ones, which replace the board's of their type
 };
 

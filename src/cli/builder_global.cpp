@@ -43,7 +43,6 @@ struct BoardProperty {
 
 constexpr BoardProperty kBoard[] = {
     {"ICH9-LPC", "disable_s3", "1", "suspend to RAM waits for firmware"},
-    {"kvm-pit", "lost_tick_policy", "delay", "KVM delays lost ticks; to discard them waits for a choice"},
     {"cfi.pflash01", "secure", "", "it waits for firmware"},
     {"mch", "extended-tseg-mbytes", "", "it waits for firmware"},
 };
@@ -63,7 +62,12 @@ Result<> Builder::Global(std::string_view text) {
     return Fail(Errc::kUnsupported, "a CPU's property belongs to its model: -cpu MODEL,{}={}",
                 global.property, global.value);
   }
-  const DeviceSupport* support = FindDeviceSupport(global.driver);
+  std::string_view driver = global.driver;
+  constexpr std::string_view kBase = "-base";  // "virtio-rng-pci-base": of the device's three names
+  if (driver.starts_with("virtio-") && driver.ends_with("-pci-base")) {
+    driver.remove_suffix(kBase.size());
+  }
+  const DeviceSupport* support = FindDeviceSupport(driver);
   if (support == nullptr && global.driver != "virtio-pci" && global.driver != "pci-device") {
     // As in QEMU: a name that no driver has is most likely another version's, and the VM starts without.
     out_.notes.push_back(Format("warning: -global {}: there is no driver '{}'", text, global.driver));
@@ -87,6 +91,13 @@ Result<> Builder::BoardGlobal(const GlobalConfig& global) {
       return Fail(Errc::kInvalidArgument, "lost_tick_policy={}: known are discard and slew", global.value);
     }
     config_.rtc.slew = global.value == "slew";
+    return {};
+  }
+  if (global.driver == "kvm-pit" && global.property == "lost_tick_policy") {
+    if (global.value != "delay" && global.value != "discard") {
+      return Fail(Errc::kInvalidArgument, "lost_tick_policy={}: known are delay and discard", global.value);
+    }
+    config_.pit_discards_lost_ticks = global.value == "discard";
     return {};
   }
   for (const BoardProperty& row : kBoard) {

@@ -9,6 +9,9 @@
 namespace nandu {
 namespace {
 
+constexpr unsigned kPortType = 8;
+constexpr unsigned kOnboardType = 41;
+
 template <class Fields>
 Result<> TakeFields(const boost::json::object& bag, Fields* fields) {
   *fields = TRY(FromJson<Fields>(bag, {.field_word = "property", .lenient = true}));
@@ -17,7 +20,7 @@ Result<> TakeFields(const boost::json::object& bag, Fields* fields) {
 
 }  // namespace
 
-// Every -smbios of a type adds to those before it, as in QEMU.
+// Every -smbios of a type adds to those before it, as in QEMU; of ports and on-board devices each is another.
 Result<> Builder::Smbios(std::string_view text) {
   const std::vector<KeyValue> items = TRY(ParseKeyValues(text, {}));
   const auto type = std::ranges::find(items, "type", &KeyValue::key);
@@ -38,7 +41,9 @@ Result<> Builder::Smbios(std::string_view text) {
     return SmbiosOemStrings(items);
   }
   config_.smbios.given_types.push_back(static_cast<uint8_t>(number));
-  boost::json::object& bag = smbios_[number];
+  boost::json::object fresh;
+  const bool one_each = number == kPortType || number == kOnboardType;  // a structure for each -smbios
+  boost::json::object& bag = one_each ? fresh : smbios_[number];
   for (const KeyValue& item : items) {
     if (item.key == "uuid" && number == 1) {
       TRY(Uuid(item.value));  // the VM's, as QEMU's
@@ -80,11 +85,10 @@ Result<> Builder::TakeSmbiosFields(unsigned type, const boost::json::object& bag
     case 2: return TakeFields(bag, &fields.board.emplace());
     case 3: return TakeFields(bag, &fields.chassis);
     case 4: return TakeFields(bag, &fields.processor);
+    case kPortType: return TakeFields(bag, &fields.ports.emplace_back());
     case 17: return TakeFields(bag, &fields.memory_module);
-    case 8:
-    case 41:
-      return Fail(Errc::kUnsupported, "type={} waits for descriptions of ports and on-board devices", type);
-    default: return Fail(Errc::kInvalidArgument, "type={}: known are 0, 1, 2, 3, 4, 11 and 17", type);
+    case kOnboardType: return TakeFields(bag, &fields.onboard.emplace_back());
+    default: return Fail(Errc::kInvalidArgument, "type={}: known are 0, 1, 2, 3, 4, 8, 11, 17 and 41", type);
   }
 }
 

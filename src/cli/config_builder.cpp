@@ -4,7 +4,9 @@
 
 #include "base/check.h"
 #include "cli/builder.h"
+#include "cli/expansion.h"
 #include "cli/help.h"
+#include "cli/numbers.h"
 
 namespace nandu {
 
@@ -32,8 +34,7 @@ Result<> Builder::Take(const Token& token) {
       {"audiodev", &Builder::Audiodev}, {"compat", &Builder::Compat},
       {"msg", &Builder::Msg},           {"smbios", &Builder::Smbios},
       {"global", &Builder::Global},     {"d", &Builder::LogItems},
-      {"trace", &Builder::TraceOption},
-      {"watchdog-action", &Builder::WatchdogAct},
+      {"trace", &Builder::TraceOption}, {"watchdog-action", &Builder::WatchdogAct},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -71,6 +72,14 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
   if (option == "s") {
     return Gdb("tcp::1234");
   }
+  if (option == "echr") {
+    const Result<uint64_t> number = SizeFrom(value, 1);
+    if (!number || *number == 0 || *number > UINT8_MAX) {
+      return Fail(Errc::kInvalidArgument, "'{}' is no character's number, such as 0x14 for Ctrl-t", value);
+    }
+    config_.escape_key = static_cast<char>(*number);
+    return {};
+  }
   if (option == "no-hpet") {
     config_.hpet = false;
   } else if (option == "no-reboot") {
@@ -103,6 +112,11 @@ Result<> Builder::Finish() {
   TRY(FinishMemory());
   TRY(FinishChardevs());
   FinishDevices();
+  if (config_.pit_discards_lost_ticks && config_.irqchip == IrqchipKind::kSplit) {
+    // As in QEMU, whose kvm-pit is not there either.
+    out_.notes.push_back(Format("warning: -global kvm-pit.lost_tick_policy={} is not used: {} has no kvm-pit",
+                                "discard", "kernel-irqchip=split"));
+  }
   if (config_.kernel.empty()) {
     for (const auto& [value, option] :
          {std::pair(&config_.initrd, "-initrd"), std::pair(&config_.append, "-append")}) {
@@ -137,7 +151,8 @@ Result<CommandLine> ParseCommandLine(std::span<const std::string_view> arguments
     }
   }
   const std::vector<Token> tokens = TRY(Tokenize(arguments));
-  for (const Token& token : tokens) {
+  const ExpandedLine line = TRY(ExpandedLine::Of(tokens));
+  for (const Token& token : line.tokens()) {
     const OptionSpec& option = *token.option;
     TRY(CheckServed(Format("option '-{}'", option.name), option.handling, option.text));
     TRY(Prefix(builder.Take(token), token.Text()));

@@ -5,11 +5,13 @@
 #include <sys/ioctl.h>
 
 #include "base/log.h"
+#include "base/trace.h"
 
 namespace nandu {
 
 bool KvmIoEventListener::Call(const FlatIoEvent& event, bool assign) {
   if (!vm_.has(KVM_CAP_IOEVENTFD) || (event.size == 0 && !vm_.has(KVM_CAP_IOEVENTFD_ANY_LENGTH))) {
+    errno = EOPNOTSUPP;
     return false;
   }
   kvm_ioeventfd request{};
@@ -21,6 +23,17 @@ bool KvmIoEventListener::Call(const FlatIoEvent& event, bool assign) {
                   (bus_ == Bus::kPorts ? KVM_IOEVENTFD_FLAG_PIO : 0U) |
                   (assign ? 0U : KVM_IOEVENTFD_FLAG_DEASSIGN);
   return ioctl(vm_.fd(), KVM_IOEVENTFD, &request) == 0;
+}
+
+void KvmIoEventListener::NoteExitDriven(const FlatIoEvent& event) {
+  const int error = errno;
+  Trace(TraceEvent::kKvmDoorbellByExit, "{:#x}: {}", event.address, ErrnoText(error));
+  if (exit_driven_.value() == 0 && error == ENOSPC) {
+    Log(LogLevel::kWarning,
+        "KVM has no room for more doorbells: some queues are kicked by exits, which is slower; use fewer "
+        "queues");
+  }
+  exit_driven_.Add();
 }
 
 void KvmIoEventListener::Commit(const FlatView* /*from*/, const FlatView& to) {
@@ -45,7 +58,7 @@ void KvmIoEventListener::Commit(const FlatView* /*from*/, const FlatView& to) {
     if (Call(event, true)) {
       active_.push_back(event);
     } else {
-      exit_driven_.Add();
+      NoteExitDriven(event);
     }
   }
 }

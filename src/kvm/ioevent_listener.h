@@ -23,6 +23,7 @@ class KvmIoEventListener final : public FlatViewListener {
   const Counter& exit_driven() const { return exit_driven_; }
 
  private:
+  void NoteExitDriven(const FlatIoEvent& event);  // counted; told once, and traced
   bool Call(const FlatIoEvent& event, bool assign);
   KvmVm& vm_;
   const Bus bus_;

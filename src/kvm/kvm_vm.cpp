@@ -57,6 +57,17 @@ Result<> KvmVm::CreateControllers(Options::Irqchip irqchip) {
   return Call(KVM_CREATE_PIT2, &config, "KVM cannot create its interval timer");
 }
 
+Result<> KvmVm::DiscardLostTicks() {
+  if (!has(KVM_CAP_REINJECT_CONTROL)) {
+    return Fail(Errc::kUnsupported,
+                "this kernel's KVM cannot discard lost timer ticks; leave "
+                "lost_tick_policy=discard out");
+  }
+  kvm_reinject_control control{};
+  control.pit_reinject = 0;
+  return Call(KVM_REINJECT_CONTROL, &control, "KVM_REINJECT_CONTROL");
+}
+
 Result<> KvmVm::Call(unsigned long request, void* argument, const char* what) const {
   if (ioctl(fd(), request, argument) < 0) {
     return FailErrno(errno, "{}", what);

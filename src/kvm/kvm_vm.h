@@ -26,6 +26,9 @@ class KvmVm {
     bool x2apic_ids = false;  // APIC IDs above 254, 32-bit destinations
   };
   static Result<std::unique_ptr<KvmVm>> Create(Kvm& kvm, const Options& options);
+  // The kernel's interval timer forgets ticks that came while the guest could not take them; without, it
+  // makes up for them one after the other. Before a vCPU runs; not with kSplit.
+  Result<> DiscardLostTicks();
   ~KvmVm();
   KvmVm(const KvmVm&) = delete;
   KvmVm& operator=(const KvmVm&) = delete;

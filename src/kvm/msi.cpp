@@ -3,10 +3,11 @@
 #include <atomic>
 #include <errno.h>
 #include <optional>
-#include <sys/eventfd.h>
 #include <tuple>
 
 #include "base/log.h"
+#include "base/spare_eventfd.h"
+#include "base/trace.h"
 
 namespace nandu {
 namespace {
@@ -37,7 +38,7 @@ class KvmMsiVector final : public MsiVector {
     if (routed && !connected_.load(std::memory_order_relaxed)) {
       const Result<> connected = router_.SetIrqFd(*gsi_, fd_.get(), true);
       if (!connected) {
-        Log(LogLevel::kWarning, "{}; its interrupts are signalled instead", connected.error().message);
+        counters_.NoteWithoutIrqFd(connected.error().message);
       }
       routed = connected.has_value();
     } else if (!routed && connected_.load(std::memory_order_relaxed)) {
@@ -73,6 +74,7 @@ class KvmMsiVector final : public MsiVector {
       message = *message_;
     }
     counters_.signalled.Add();
+    Trace(TraceEvent::kKvmMsiSignalled, "address {:#x} data {:#x}", message.address, message.data);
     if (!router_.Signal(message)) {
       counters_.failed.Add();
     }
@@ -90,21 +92,34 @@ class KvmMsiVector final : public MsiVector {
 
 }  // namespace
 
+void MsiCounters::NoteWithoutIrqFd(std::string_view why) {
+  if (without_irqfd.value() == 0) {
+    Log(LogLevel::kWarning, "interrupts of some devices are signalled one by one, which is slower: {}", why);
+  }
+  without_irqfd.Add();
+}
+
 Result<std::unique_ptr<MsiVector>> KvmMsiAllocator::Allocate() {
   std::optional<uint32_t> gsi;
   UniqueFd fd;
+  std::string why = "this kernel's KVM has no irqfds";
   if (router_.vm().has(KVM_CAP_IRQFD)) {
-    fd.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));  // none when this process may open no more files
+    fd = TakeSpareEventFd();
+    why = fd ? "" : "this process may open no more files; raise its limit (ulimit -n)";
   }
   if (fd) {
     if (const Result<uint32_t> reserved = router_.ReserveMsi(); reserved) {
       gsi = *reserved;
     } else {
       fd.Reset();
+      why = reserved.error().message;
     }
   }
   if (!gsi && !router_.vm().has(KVM_CAP_SIGNAL_MSI)) {
     return Fail(Errc::kBusy, "this VM has no interrupt route left; use fewer queues or devices");
+  }
+  if (!gsi) {
+    counters_.NoteWithoutIrqFd(why);
   }
   return std::make_unique<KvmMsiVector>(router_, counters_, std::move(fd), gsi);
 }

@@ -1,8 +1,9 @@
 // Message-signalled interrupts: an eventfd, an irqfd and a route each. Where those run out the message is
-// signalled by an ioctl (counted).
+// signalled by an ioctl (counted; told once, and traced).
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include <nandu/irq.h>
 
@@ -12,9 +13,11 @@
 namespace nandu {
 
 struct MsiCounters {
-  Counter signalled;  // sent by KVM_SIGNAL_MSI for want of a route or an irqfd
-  Counter unset;      // notified before the guest gave a message: dropped
-  Counter failed;     // KVM took neither
+  Counter without_irqfd;  // vectors that have no eventfd or route, or whose irqfd KVM refused
+  Counter signalled;      // sent by KVM_SIGNAL_MSI for want of a route or an irqfd
+  Counter unset;          // notified before the guest gave a message: dropped
+  Counter failed;         // KVM took neither
+  void NoteWithoutIrqFd(std::string_view why);
 };
 
 class KvmMsiAllocator final : public MsiAllocator {

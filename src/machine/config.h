@@ -9,11 +9,12 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "boot/smbios_options.h"
 #include "base/described.h"
+#include "boot/smbios_options.h"
 
 namespace nandu {
 
@@ -112,10 +113,25 @@ struct SmbiosConfig {
 // -watchdog-action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
 enum class ShutdownAction : uint8_t { kPowerOff, kPause };
+BOOST_DESCRIBE_ENUM(RebootAction, kReset, kShutdown)
+BOOST_DESCRIBE_ENUM(ShutdownAction, kPowerOff, kPause)
+inline std::span<const WireName> WireNames(const ShutdownAction* /*type*/) {
+  static constexpr WireName kNames[] = {{"kPowerOff", "poweroff"}};
+  return kNames;
+}
 enum class PanicAction : uint8_t { kPause, kShutdown, kExitFailure, kNone };
 BOOST_DESCRIBE_ENUM(PanicAction, kPause, kShutdown, kExitFailure, kNone)
-enum class WatchdogAction : uint8_t { kReset, kShutdown, kPoweroff, kPause, kDebug, kNone };
-BOOST_DESCRIBE_ENUM(WatchdogAction, kReset, kShutdown, kPoweroff, kPause, kDebug, kNone)
+enum class WatchdogAction : uint8_t { kReset, kShutdown, kPoweroff, kPause, kDebug, kNone, kInjectNmi };
+BOOST_DESCRIBE_ENUM(WatchdogAction, kReset, kShutdown, kPoweroff, kPause, kDebug, kNone, kInjectNmi)
+
+// What set-action changes: those that are given.
+struct ActionChanges {
+  std::optional<RebootAction> reboot;
+  std::optional<ShutdownAction> shutdown;
+  std::optional<PanicAction> panic;
+  std::optional<WatchdogAction> watchdog;
+};
+BOOST_DESCRIBE_STRUCT(ActionChanges, (), (reboot, shutdown, panic, watchdog))
 
 // Who has the 8259s, the 8254 and the IOAPIC: KVM, or nandu (kernel-irqchip=split).
 enum class IrqchipKind : uint8_t { kKernel, kSplit };
@@ -128,6 +144,7 @@ struct MachineConfig {
   bool sata = true;  // the AHCI function
   bool smbus = true;
   bool vmport = true;           // VMware's backdoor and its mouse
+  bool pit_discards_lost_ticks = false;  // the kernel's interval timer; else it makes up for them later
   bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
   bool dump_guest_core = true;
   bool mem_merge = true;
@@ -160,6 +177,7 @@ struct MachineConfig {
   std::vector<DeviceConfig> devices;    // in command-line order: it decides PCI addresses
   std::vector<std::string> serials;     // chardev ids for COM1..4; empty string: port absent
   std::vector<GlobalConfig> globals;    // in order: later ones win
+  char escape_key = '\x01';             // of chardevs that several share
   std::string debugcon;                 // chardev id; empty: none
   std::vector<MonitorConfig> monitors;
 

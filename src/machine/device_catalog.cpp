@@ -16,6 +16,7 @@
 #include "devices/virtio/net/net_factory.h"
 #include "devices/virtio/rng/rng_factory.h"
 #include "machine/device_support.h"
+#include "machine/loader_device.h"
 #include "machine/options_help.h"
 
 namespace nandu {
@@ -25,15 +26,25 @@ bool Answers(const DeviceFactory& factory, std::string_view driver) {
   return factory.driver == driver || std::ranges::find(factory.aliases, driver) != factory.aliases.end();
 }
 
+std::vector<const DeviceFactory*> MakeCatalog() {
+  std::vector<const DeviceFactory*> catalog = {
+      &IsaDebugExitFactory(), &IsaDebugconFactory(),    &IsaSerialFactory(),
+      &LoaderFactory(),       &PcieRootPortFactory(),   &PvPanicFactory(),
+      &VirtconsoleFactory(),  &VirtserialportFactory(), &VmGenerationIdFactory(),
+  };
+  for (const VirtioPciVariant variant : kVirtioPciVariants) {
+    catalog.insert(catalog.end(), {&VirtioBalloonPciFactory(variant), &VirtioBlkPciFactory(variant),
+                                   &VirtioNetPciFactory(variant), &VirtioRngPciFactory(variant),
+                                   &VirtioSerialPciFactory(variant)});
+  }
+  std::ranges::sort(catalog, {}, &DeviceFactory::driver);
+  return catalog;
+}
+
 }  // namespace
 
 std::span<const DeviceFactory* const> DeviceCatalog() {
-  static const DeviceFactory* const kCatalog[] = {
-      &IsaDebugExitFactory(),   &IsaDebugconFactory(),      &IsaSerialFactory(),    &PcieRootPortFactory(),
-      &PvPanicFactory(),        &VirtioBalloonPciFactory(), &VirtioBlkPciFactory(), &VirtioNetPciFactory(),
-      &VirtioRngPciFactory(),   &VirtioSerialPciFactory(),  &VirtconsoleFactory(),  &VirtserialportFactory(),
-      &VmGenerationIdFactory(),
-  };
+  static const std::vector<const DeviceFactory*> kCatalog = MakeCatalog();
   return kCatalog;
 }
 

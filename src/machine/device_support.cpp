@@ -12,10 +12,7 @@ constexpr Handling kRefused = Handling::kRefused;
 
 constexpr std::string_view kVirtioBus =
     "it plugs into a virtio-mmio transport, which a q35 board does not have; use the name that ends in -pci";
-constexpr std::string_view kVariants =
-    "it waits for libvirt's names of virtio devices; the plain name is transitional on the root bus and "
-    "modern "
-    "behind a root port, and with disable-legacy=on";
+constexpr std::string_view kVariantsTest = "variants.kvm.every_name_is_qemus";
 constexpr std::string_view kOldNic =
     "a network card that no guest needs any more; use virtio-net-pci (e1000e, e1000 and rtl8139 come)";
 constexpr std::string_view kOldSound = "a sound card of the ISA and early PCI days; ich9-intel-hda comes";
@@ -59,7 +56,7 @@ constexpr DeviceSupport kDevices[] = {
      kRefused, "give the real device to the guest with usb-redir or usb-host, which wait for USB"},
     // Storage
     {"virtio-blk-pci virtio-blk", kWorks, "disk.lab.both_engines_keep_every_byte"},
-    {"virtio-blk-pci-non-transitional virtio-blk-pci-transitional", kPlanned, kVariants},
+    {"virtio-blk-pci-non-transitional virtio-blk-pci-transitional", kWorks, kVariantsTest},
     {"ich9-ahci ahci ide-cd ide-hd scsi-block scsi-cd scsi-generic scsi-hd virtio-scsi-pci virtio-scsi "
      "virtio-scsi-pci-non-transitional virtio-scsi-pci-transitional",
      kPlanned, kStorage},
@@ -81,7 +78,7 @@ constexpr DeviceSupport kDevices[] = {
      kRefused, kVirtioBus},
     // Network
     {"virtio-net-pci virtio-net", kWorks, "net.lab.taps_carry_every_byte_both_ways"},
-    {"virtio-net-pci-non-transitional virtio-net-pci-transitional", kPlanned, kVariants},
+    {"virtio-net-pci-non-transitional virtio-net-pci-transitional", kWorks, kVariantsTest},
     {"e1000e e1000 e1000-82540em e1000-82544gc e1000-82545em rtl8139", kPlanned, kNics},
     {"i82550 i82551 i82557a i82557b i82557c i82558a i82558b i82559a i82559b i82559c i82559er i82562 i82801 "
      "ne2k_isa ne2k_pci pcnet tulip vmxnet3",
@@ -92,7 +89,7 @@ constexpr DeviceSupport kDevices[] = {
     {"virtio-serial-pci virtio-serial", kWorks, "board.lab.every_device_works"},
     {"virtconsole", kWorks, "board.lab.every_device_works"},
     {"virtserialport", kWorks, "board.lab.every_device_works"},
-    {"virtio-serial-pci-non-transitional virtio-serial-pci-transitional", kPlanned, kVariants},
+    {"virtio-serial-pci-non-transitional virtio-serial-pci-transitional", kWorks, kVariantsTest},
     {"isa-parallel pci-serial pci-serial-2x pci-serial-4x", kPlanned,
      "it waits for the wider hardware; use isa-serial or virtio-serial-pci"},
     {"ipoctal232 tpci200", kRefused, "IndustryPack carriers are not for KVM guests; use isa-serial"},
@@ -119,16 +116,16 @@ constexpr DeviceSupport kDevices[] = {
     // What is left
     {"isa-debug-exit", kWorks, "startup.kvm.debug_exit_carries_the_value"},
     {"isa-debugcon", kWorks, "board.lab.every_device_works"},
-    {"pvpanic", kWorks, "board.lab.every_device_works"},
+    {"pvpanic", kWorks, "chips.kvm.a_panic_is_told_and_acted_on"},
     {"pvpanic-pci", kPlanned, "it waits for the wider hardware; use pvpanic"},
     {"virtio-balloon-pci virtio-balloon", kWorks, "balloon.lab.the_balloon_takes_memory_and_gives_it_back"},
     {"virtio-rng-pci virtio-rng", kWorks, "board.lab.every_device_works"},
     {"virtio-balloon-pci-non-transitional virtio-balloon-pci-transitional virtio-rng-pci-non-transitional "
      "virtio-rng-pci-transitional",
-     kPlanned, kVariants},
+     kWorks, kVariantsTest},
     {"vmcoreinfo", kPlanned, kFirmware},
-    {"vmgenid", kWorks, "unit_boot.GenerationId.TableIsQemusByteForByte"},
-    {"loader", kPlanned, "it waits for the generic loader"},
+    {"vmgenid", kWorks, "boot.lab.a_guest_reads_its_generation_id"},
+    {"loader", kWorks, "loader.kvm.memory_is_as_qemu_loads_it"},
     {"guest-loader", kRefused, "it hands Xen its guests, through a device tree; x86 has none"},
     {"acpi-erst", kPlanned, kWider},
     {"i6300esb ib700", kPlanned, "it waits for watchdogs"},

@@ -12,9 +12,12 @@
 
 #include "base/result.h"
 #include "base/unique_function.h"
+#include "machine/block_facts.h"
 #include "machine/run_state.h"
 
 namespace nandu {
+
+struct ActionChanges;  // machine/config.h
 
 class LifecycleFacet {
  public:
@@ -29,6 +32,8 @@ class LifecycleFacet {
   virtual void Cont(UniqueFunction<void(Result<>)> done) = 0;
   virtual void SystemReset() = 0;
   virtual void SystemPowerdown() = 0;  // presses the ACPI power button
+  virtual void InjectNmi() = 0;        // into every vCPU whose LINT1 takes it
+  virtual void SetActions(const ActionChanges& changes) = 0;
   virtual void Quit() = 0;  // in an orderly way, soon: what is in flight is finished and answers still go out
 };
 
@@ -62,6 +67,7 @@ class InfoFacet {
   virtual bool kvm_present() const = 0;  // /dev/kvm is there
   virtual bool kvm_enabled() const = 0;  // this VM runs on it
   virtual std::vector<CpuFacts> Cpus() const = 0;
+  virtual std::optional<std::string> VmGenerationGuid() const = 0;  // canonical text; nullopt: there is none
 };
 
 // The memory balloon. How much the guest is left with; the event BALLOON_CHANGE says what it made of it.
@@ -85,6 +91,7 @@ class BlockFacet {
   BlockFacet& operator=(const BlockFacet&) = delete;
   virtual ~BlockFacet() = default;
 
+  virtual std::vector<BlockFacts> QueryBlock() const = 0;
   // A node's name or a -drive's id. `done` runs once, when the image has that size and the guest was told.
   virtual void ResizeBlock(std::string_view name, uint64_t size_bytes,
                            UniqueFunction<void(Result<>)> done) = 0;

@@ -6,17 +6,20 @@
 namespace nandu {
 namespace {
 
-// QEMU keeps a virtio device's own properties with the device behind its PCI function: both names reach it.
+// QEMU keeps a virtio device's own properties with the device behind its PCI function: both names reach it,
+// and one that its three names have in common.
 bool AppliesTo(const DeviceFactory& factory, std::string_view driver) {
   if (driver == factory.driver || (driver == "pci-device" && factory.bus == "PCI")) {
     return true;
   }
   constexpr std::string_view kPci = "-pci";
-  if (!factory.driver.starts_with("virtio-") || !factory.driver.ends_with(kPci)) {
+  const size_t pci = factory.driver.find(kPci);  // and what may follow: -transitional, -non-transitional
+  if (!factory.driver.starts_with("virtio-") || pci == std::string_view::npos) {
     return false;
   }
-  const std::string_view stem = factory.driver.substr(0, factory.driver.size() - kPci.size());
-  return driver == "virtio-pci" || driver == Format("{}-device", stem);
+  const std::string_view stem = factory.driver.substr(0, pci);
+  return driver == "virtio-pci" || driver == Format("{}-device", stem) ||
+         driver == Format("{}-pci-base", stem);
 }
 
 }  // namespace

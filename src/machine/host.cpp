@@ -1,6 +1,8 @@
 #include "machine/host.h"
 
 #include <boost/json/object.hpp>
+#include <cerrno>
+#include <fcntl.h>
 
 #include "base/log.h"
 #include "machine/run_state.h"
@@ -70,6 +72,12 @@ bool MachineHost::OnBlockError(const BlockError& error) {
     block_log_.Warn("{}: {} '{}' failed: {}; the VM stops until 'cont'", error.device,
                     error.is_read ? "reading" : "writing", error.node_name, ErrnoText(error.sys_errno));
   }
+  if (stops) {
+    const MutexLock lock(status_mutex_);
+    // Before the event, and the first one stays: as QEMU.
+    io_status_.emplace(error.device,
+                       error.sys_errno == ENOSPC ? BlockIoStatus::kNospace : BlockIoStatus::kFailed);
+  }
   // As many as a queue has requests: what a guest may cause is bounded.
   constexpr unsigned kMaxEvents = 1024;
   if (block_events_.fetch_add(1, std::memory_order_relaxed) < kMaxEvents) {
@@ -88,6 +96,19 @@ bool MachineHost::OnBlockError(const BlockError& error) {
   return stops;
 }
 
+Result<UniqueFd> MachineHost::OpenFile(const std::string& path) { return parts_.opener.Open(path, O_RDONLY); }
+
+BlockIoStatus MachineHost::io_status(const std::string& device) const {
+  const MutexLock lock(status_mutex_);
+  const auto at = io_status_.find(device);
+  return at == io_status_.end() ? BlockIoStatus::kOk : at->second;
+}
+
+void MachineHost::ForgetBlockErrors() {
+  const MutexLock lock(status_mutex_);
+  io_status_.clear();
+}
+
 std::string MachineHost::DefaultMac() {
   // As QEMU counts: 52:54:00:12:34:56 is the first card without an address of its own.
   const unsigned last = 0x56 + macs_given_++;
@@ -96,7 +117,7 @@ std::string MachineHost::DefaultMac() {
 
 void MachineHost::GuestPanicked(std::string_view why) {
   Log(LogLevel::kWarning, "the guest panicked: {}", why);
-  if (parts_.panic_stops) {
+  if (panic_stops_) {
     parts_.hold_vcpus();
   }
   lifecycle_->GuestPanicked();

@@ -16,8 +16,10 @@
 
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/thread_annotations.h"
 #include "block/block_graph.h"
 #include "chardev/chardev_set.h"
+#include "machine/block_facts.h"
 #include "machine/iothreads.h"
 #include "machine/lifecycle.h"
 #include "net/netdevs.h"
@@ -43,6 +45,7 @@ class MachineHost final : public DeviceHost {
     AddressSpace& ports;
     MsiAllocator& msi;
     Backends& backends;
+    Opener& opener;
     std::function<std::unique_ptr<IrqLine>(unsigned)> claim_isa_irq;
     std::function<PciBus*(std::string_view)> find_bus;
     // No vCPU executes another instruction until the lifecycle has done what was asked for; any thread.
@@ -53,7 +56,8 @@ class MachineHost final : public DeviceHost {
     unsigned vcpus = 1;
     bool panic_stops = true;  // a panic ends or stops the VM (-action panic=)
   };
-  explicit MachineHost(Parts parts) : parts_(std::move(parts)) {}
+  explicit MachineHost(Parts parts) : parts_(std::move(parts)), panic_stops_(parts_.panic_stops) {}
+  void SetPanicStops(bool stops) { panic_stops_ = stops; }
   void SetLifecycle(Lifecycle* lifecycle) { lifecycle_ = lifecycle; }
 
   ControlLoop& control() override { return parts_.control; }
@@ -71,7 +75,10 @@ class MachineHost final : public DeviceHost {
                                                           std::string_view user) override;
   std::string DefaultMac() override;
   unsigned vcpu_count() const override { return parts_.vcpus; }
+  Result<UniqueFd> OpenFile(const std::string& path) override;
   bool OnBlockError(const BlockError& error) override;
+  BlockIoStatus io_status(const std::string& device) const;  // any thread
+  void ForgetBlockErrors();                                  // every status is ok again; any thread
   // Events of disks that could not be told, because a guest makes errors faster than managers hear of them.
   const Counter& dropped_block_events() const { return dropped_block_events_; }
   void BalloonChanged() override { parts_.balloon_changed(); }
@@ -85,6 +92,9 @@ class MachineHost final : public DeviceHost {
 
  private:
   Parts parts_;
+  mutable Mutex status_mutex_;                                                                       // a leaf
+  std::map<std::string, BlockIoStatus, std::less<>> io_status_ NANDU_TA(guarded_by(status_mutex_));  // not ok
+  std::atomic<bool> panic_stops_;
   std::atomic<unsigned> block_events_{0};  // on their way to the control loop
   Counter dropped_block_events_;
   RateLimitedLog block_log_{"disks"};

@@ -62,6 +62,7 @@ Result<std::unique_ptr<KvmBoard>> KvmBoard::Create(const MachineConfig& config, 
   host.extended_destinations = config.irqchip == IrqchipKind::kSplit && board->kvm_->has(KVM_CAP_X2APIC_API);
   board->cpu_ = TRY(Prefix(Resolve(config.cpu, host), Format("-cpu {}", config.cpu)));
   TRY(board->CreateVm(config));
+  TRY(board->PlaceMemory(config.ram_bytes, host));
   TRY(board->MapMemory(ram, rom));
   TRY(board->CreateVcpus(config, host));
   return board;
@@ -78,6 +79,9 @@ Result<> KvmBoard::CreateVm(const MachineConfig& config) {
   const bool extended = cpu_.features.Has(FeatureWord::kKvm, kExtendedDestinations);
   options.x2apic_ids = extended || topology_.ApicId(smp.max_cpus - 1) > kMostXapicId;
   vm_ = TRY(KvmVm::Create(*kvm_, options));
+  if (config.pit_discards_lost_ticks && config.irqchip == IrqchipKind::kKernel) {
+    TRY(Prefix(vm_->DiscardLostTicks(), "kvm-pit"));
+  }
   irqchip_kind_ = options.irqchip;
   router_ = TRY(KvmIrqRouter::Create(*vm_, {options.irqchip, extended}));
   msi_ = std::make_unique<KvmMsiAllocator>(*router_);
@@ -90,37 +94,52 @@ Result<> KvmBoard::CreateVm(const MachineConfig& config) {
   return {};
 }
 
-Result<> KvmBoard::MapMemory(const BoardRam& ram, const FirmwareRom* rom) {
-  uint64_t ram_bytes = 0;
-  for (const std::shared_ptr<RamBlock>& block : ram.blocks) {
-    ram_bytes += block->size();
-  }
-  map_ = nandu::MapMemory(ram_bytes);
-  const uint64_t end = MemoryMap::kFourGiB + map_.high_ram_bytes;
-  if (map_.high_ram_bytes != 0 && end > (uint64_t{1} << cpu_.phys_bits)) {
+// Decides where RAM lies, or says why it cannot.
+Result<> KvmBoard::PlaceMemory(uint64_t ram_bytes, const HostCpu& host) {
+  map_ = nandu::MapMemory(ram_bytes, cpu_.is_amd());
+  // As QEMU: room for 64-bit BARs belongs to it, but for a CPU that has no such addresses.
+  constexpr unsigned kNarrow = 32;
+  const uint64_t memory_end = map_.high_ram_bytes != 0 ? map_.high_ram_base + map_.high_ram_bytes : 0;
+  const uint64_t end = cpu_.phys_bits > kNarrow ? map_.pci64_end() : memory_end;
+  if (end > (uint64_t{1} << cpu_.phys_bits)) {
     return Fail(Errc::kInvalidArgument,
-                "-m: memory would end at {:#x}, and this CPU model has {} bits of physical addresses; give "
-                "it less memory, or -cpu "
-                "{},host-phys-bits=on",
+                "-m: memory and the room for 64-bit BARs above it would end at {:#x}, and this CPU model has {} bits "
+                "of physical addresses; give it less memory, or -cpu {},host-phys-bits=on",
                 end, cpu_.phys_bits, cpu_.name);
   }
-  // One commit, and before there is a vCPU: each slot costs KVM milliseconds afterwards.
-  const AddressSpace::Transaction transaction;
-  TRY(MapRam(ram));
-  if (rom != nullptr) {
-    std::vector<Mapping> mapped = TRY(rom->Map(memory_));
-    std::ranges::move(mapped, std::back_inserter(mappings_));
+  if (memory_end > (uint64_t{1} << host.phys_bits)) {
+    return Fail(Errc::kInvalidArgument,
+                "-m: memory would end at {:#x}, and this host's processor has {} bits of physical addresses; give "
+                "the guest less memory",
+                memory_end, host.phys_bits);
   }
   return {};
 }
 
-// Block after block, from address 0 up to the hole and from 4 GiB on; one may lie on both sides.
+Result<> KvmBoard::MapMemory(const BoardRam& ram, const FirmwareRom* rom) {
+  {
+    // One commit, and before there is a vCPU: each slot costs KVM milliseconds afterwards.
+    const AddressSpace::Transaction transaction;
+    TRY(MapRam(ram));
+    if (rom != nullptr) {
+      std::vector<Mapping> mapped = TRY(rom->Map(memory_));
+      std::ranges::move(mapped, std::back_inserter(mappings_));
+    }
+  }
+  // Later a BAR may do without a slot; a guest whose RAM is emulated access by access may not start.
+  if (slots_->exit_driven().value() != 0) {
+    return Fail(Errc::kIo, "KVM refuses the guest's memory; the reason is above");
+  }
+  return {};
+}
+
+// Block after block, from address 0 up to the hole and on above it; one may lie on both sides.
 Result<> KvmBoard::MapRam(const BoardRam& ram) {
   uint64_t next = 0;
   for (const std::shared_ptr<RamBlock>& block : ram.blocks) {
     for (uint64_t offset = 0; offset < block->size();) {
       if (next == map_.low_ram_bytes) {
-        next = MemoryMap::kFourGiB;
+        next = map_.high_ram_base;
       }
       const uint64_t room = next < MemoryMap::kFourGiB ? map_.low_ram_bytes - next : UINT64_MAX;
       const uint64_t count = std::min(block->size() - offset, room);
@@ -163,6 +182,7 @@ void KvmBoard::ThawClock() {
 }
 
 Result<> KvmBoard::Reset(const BootRegisters& boot) {
+  RenewBrokenMemory();
   TRY(irqchip_->Reset());
   irqchip_->RedriveLines();
   TRY(vcpus_->ResetAll(boot));
@@ -193,6 +213,33 @@ void KvmBoard::OnInternalError(unsigned index, std::string_view why) {
 bool KvmBoard::TakeDebugExit(unsigned index, const DebugExit& exit) {
   return events_.take_debug_exit(index, exit);
 }
+
+bool KvmBoard::TakePoison(unsigned index, const PoisonedMemory& poison) {
+  {
+    const MutexLock lock(broken_mutex_);
+    broken_.push_back(poison.at);
+  }
+  return vcpus_->ReportPoison(index, poison);
+}
+
+void KvmBoard::ReportFoundPoison(const void* at) {
+  if (!TakePoison(0, {at, PoisonedMemory::Kind::kFound})) {
+    Log(LogLevel::kWarning,
+        "memory of the host is broken that the guest may use; this CPU model cannot be told, and the VM "
+        "stops "
+        "if it does");
+  }
+}
+
+// A guest that starts anew gets pages that work.
+void KvmBoard::RenewBrokenMemory() {
+  const MutexLock lock(broken_mutex_);
+  for (const void* const at : broken_) {
+    LostMemory::Renew(at);
+  }
+  broken_.clear();
+}
+
 void KvmBoard::OnDebugStop(unsigned /*index*/) { events_.debug_stop(); }
 void KvmBoard::OnSystemEvent(unsigned /*index*/, SystemEvent event) { events_.system_event(event); }
 

@@ -11,7 +11,9 @@
 
 #include <nandu/vcpu_registers.h>
 
+#include "base/lost_memory.h"
 #include "base/result.h"
+#include "base/thread_annotations.h"
 #include "boot/firmware_rom.h"
 #include "kvm/ioevent_listener.h"
 #include "kvm/irq_router.h"
@@ -67,6 +69,8 @@ class KvmBoard final : private VcpuObserver {
   // kvmclock stands still while the guest does; vCPUs paused.
   void FreezeClock();
   void ThawClock();
+  // A page that nobody has used yet is broken: the first vCPU hears of it, where its model can.
+  void ReportFoundPoison(const void* at);
   void StopVcpus();  // ends their threads; nothing runs afterwards
 
   Result<> Save(const StateWriter& writer) const;  // controllers, clock and every vCPU, paused
@@ -75,6 +79,7 @@ class KvmBoard final : private VcpuObserver {
  private:
   KvmBoard();
   Result<> CreateVm(const MachineConfig& config);
+  Result<> PlaceMemory(uint64_t ram_bytes, const HostCpu& host);
   Result<> MapMemory(const BoardRam& ram, const FirmwareRom* rom);
   Result<> MapRam(const BoardRam& ram);
   Result<> CreateVcpus(const MachineConfig& config, const HostCpu& host);
@@ -85,6 +90,8 @@ class KvmBoard final : private VcpuObserver {
   void OnSystemEvent(unsigned index, SystemEvent event) override;
   bool TakeDebugExit(unsigned index, const DebugExit& exit) override;
   void OnDebugStop(unsigned index) override;
+  bool TakePoison(unsigned index, const PoisonedMemory& poison) override;
+  void RenewBrokenMemory();
 
   Events events_;
   std::unique_ptr<Kvm> kvm_;
@@ -104,6 +111,8 @@ class KvmBoard final : private VcpuObserver {
   std::unique_ptr<VcpuSet> vcpus_;
   std::unique_ptr<Irqchip> irqchip_;
   std::optional<uint64_t> frozen_clock_ns_;
+  Mutex broken_mutex_;                                                   // a leaf
+  std::vector<const void*> broken_ NANDU_TA(guarded_by(broken_mutex_));  // pages of the host, until a reset
 };
 
 }  // namespace nandu

@@ -51,6 +51,13 @@ void Lifecycle::SetState(RunState state) {
   state_ = state;
 }
 
+void Lifecycle::SetActions(const ActionChanges& changes) {
+  policy_.reboot = changes.reboot.value_or(policy_.reboot);
+  policy_.shutdown = changes.shutdown.value_or(policy_.shutdown);
+  policy_.panic = changes.panic.value_or(policy_.panic);
+  policy_.watchdog = changes.watchdog.value_or(policy_.watchdog);
+}
+
 // ---- operations, one at a time ----
 
 void Lifecycle::Enqueue(Operation operation) {
@@ -268,6 +275,7 @@ void Lifecycle::Cont(Done done) {
     } else if (!board_) {
       done(tl::unexpected<Error>(WithContext(board_.error(), "the last reset failed")));
     } else {
+      parts_.forget_errors();
       SetState(RunState::kRunning);
       ResumeMachine();
       parts_.emit("RESUME", {});
@@ -440,6 +448,7 @@ void Lifecycle::Watchdog() {
       break;
     case WatchdogAction::kDebug: Log(LogLevel::kWarning, "the watchdog expired"); break;
     case WatchdogAction::kNone: break;
+    case WatchdogAction::kInjectNmi: parts_.inject_nmi(); break;
   }
 }
 

@@ -40,7 +40,9 @@ struct LifecycleParts {
   std::function<void(UniqueFunction<void(Result<>)> done)> flush;
   std::function<void(std::string_view event, boost::json::object data)> emit;  // QMP events
   std::function<void(int status)> exit;                                        // ends the control loop
-  std::function<void()> power_down;  // presses the power button, with its event
+  std::function<void()> power_down;     // presses the power button, with its event
+  std::function<void()> inject_nmi;     // into every vCPU
+  std::function<void()> forget_errors;  // of disks, before the guest goes on by cont
 };
 
 class Lifecycle {
@@ -61,6 +63,8 @@ class Lifecycle {
   ~Lifecycle();
   Lifecycle(const Lifecycle&) = delete;
   Lifecycle& operator=(const Lifecycle&) = delete;
+
+  void SetActions(const ActionChanges& changes);  // set-action
 
   RunState state() const { return state_; }
   Phase phase() const { return phase_; }
@@ -112,7 +116,7 @@ class Lifecycle {
   ControlLoop& loop_;
   VmClock& clock_;
   LifecycleParts parts_;
-  const Policy policy_;
+  Policy policy_;
   RunState state_ = RunState::kPrelaunch;
   Phase phase_ = Phase::kCreated;
   Result<> board_;  // of the last reset; a board that could not be reset does not run

@@ -3,6 +3,8 @@
 #include <boost/json/object.hpp>
 
 #include "base/log.h"
+#include "base/uuid.h"
+#include "devices/legacy/vm_generation_id.h"
 #include "machine/machine_impl.h"
 #include "machine/version.h"
 
@@ -49,6 +51,15 @@ void Machine::Cont(UniqueFunction<void(Result<>)> done) { impl_->lifecycle->Cont
 void Machine::SystemReset() { impl_->lifecycle->SystemReset(); }
 void Machine::Quit() { impl_->lifecycle->Quit("host-qmp-quit"); }
 
+void Machine::InjectNmi() { impl_->board->vcpus().InjectNmi(); }
+
+void Machine::SetActions(const ActionChanges& changes) {
+  impl_->lifecycle->SetActions(changes);
+  if (changes.panic) {
+    impl_->host->SetPanicStops(*changes.panic != PanicAction::kNone);
+  }
+}
+
 void Machine::SystemPowerdown() {
   impl_->q35->lpc().PressPowerButton();
   impl_->Emit("POWERDOWN", {});
@@ -80,8 +91,9 @@ std::vector<CpuFacts> Machine::Cpus() const {
   return facts;
 }
 
-void Machine::ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) {
-  impl_->backends.blocks.Resize(impl_->loop, name, size_bytes, std::move(done));
+std::optional<std::string> Machine::VmGenerationGuid() const {
+  const VmGenerationId* const id = impl_->generation_id;
+  return id == nullptr ? std::nullopt : std::optional(UuidText(id->uuid()));
 }
 
 void Machine::SetEventSink(Sink sink) { impl_->sink = std::move(sink); }

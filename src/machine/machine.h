@@ -50,6 +50,8 @@ class Machine final : public LifecycleFacet,
   void Cont(UniqueFunction<void(Result<>)> done) override;
   void SystemReset() override;
   void SystemPowerdown() override;
+  void InjectNmi() override;
+  void SetActions(const ActionChanges& changes) override;
   void Quit() override;
 
   // InfoFacet
@@ -59,12 +61,14 @@ class Machine final : public LifecycleFacet,
   bool kvm_present() const override { return true; }
   bool kvm_enabled() const override { return true; }
   std::vector<CpuFacts> Cpus() const override;
+  std::optional<std::string> VmGenerationGuid() const override;
 
   // BalloonFacet
   std::optional<uint64_t> GuestMemoryBytes() const override;
   bool SetGuestMemoryTarget(uint64_t bytes) override;
 
   // BlockFacet
+  std::vector<BlockFacts> QueryBlock() const override;
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override;
 
   // EventFacet

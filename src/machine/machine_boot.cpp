@@ -3,6 +3,7 @@
 
 #include "base/uuid.h"
 #include "devices/legacy/vm_generation_id.h"
+#include "machine/loader_device.h"
 #include "machine/machine_impl.h"
 
 namespace nandu {
@@ -16,6 +17,7 @@ BootRegisters RegistersFor(const CpuEntry& entry) {
     case CpuEntry::Mode::kLong64: boot.mode = BootRegisters::Mode::kLong64; break;
   }
   boot.rip = entry.rip;
+  boot.rax = entry.rax;
   boot.rsp = entry.rsp;
   boot.rbx = entry.rbx;
   boot.rsi = entry.rsi;
@@ -32,6 +34,7 @@ MemoryLayout LayoutOf(const KvmBoard& board) {
   MemoryLayout layout;
   layout.low_ram_bytes = board.map().low_ram_bytes;
   layout.high_ram_bytes = board.map().high_ram_bytes;
+  layout.high_ram_base = board.map().high_ram_base;
   layout.hypertransport_hole = board.cpu().is_amd() && board.cpu().phys_bits >= kBitsThatReachTheHole;
   return layout;
 }
@@ -75,7 +78,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
   return input;
 }
 
-SmbiosInput Machine::Impl::MakeSmbiosInput() const {
+Result<SmbiosInput> Machine::Impl::MakeSmbiosInput() const {
   constexpr uint32_t kVersionLeaf = 1;
   SmbiosInput input;
   input.memory = LayoutOf(*board);
@@ -93,7 +96,27 @@ SmbiosInput Machine::Impl::MakeSmbiosInput() const {
     constexpr uint32_t kHyperThreading = 1U << 28;
     input.cpuid_features = version->edx & ~kHyperThreading;
   }
+  for (const SmbiosOnboard& onboard : smbios.onboard) {
+    if (onboard.pcidev) {
+      TRY(FindOnboard(*onboard.pcidev, &input));
+    }
+  }
   return input;
+}
+
+Result<> Machine::Impl::FindOnboard(const std::string& id, SmbiosInput* input) const {
+  const auto device = std::ranges::find(devices, id, [](const auto& one) { return one->id(); });
+  const PciFunction* function = device != devices.end() ? (*device)->pci() : nullptr;
+  if (function == nullptr) {
+    return Fail(Errc::kNotFound, "-smbios type=41: there is no PCI device '{}'", id);
+  }
+  if (q35->root().FindFunction(function->devfn()) != function) {
+    return Fail(
+        Errc::kUnsupported,
+        "-smbios type=41: device '{}' is behind a bridge; only devices on the root bus can be described", id);
+  }
+  input->root_functions[id] = function->devfn();
+  return {};
 }
 
 Result<> Machine::Impl::PrepareBoot() {
@@ -102,9 +125,10 @@ Result<> Machine::Impl::PrepareBoot() {
   }
   BootOptions options{.kernel = std::move(*kernel),
                       .initrd = std::move(initrd),
+                      .modules = std::move(modules),
                       .command_line = config.append,
                       .acpi = MakeAcpiInput(),
-                      .smbios = MakeSmbiosInput()};
+                      .smbios = TRY(MakeSmbiosInput())};
   kernel.reset();
   loader = TRY(BootLoader::Create(std::move(options)));
   if (generation_id != nullptr) {
@@ -120,12 +144,39 @@ Result<> Machine::Impl::ResetBoard() {
     device->Reset();
   }
   BootRegisters boot;  // the reset vector
+  const auto view = board->memory().view();
+  TRY(RunLoaders(*view->memory()));
   if (loader) {
     TRY(q35->SetUpWithoutFirmware());
-    const CpuEntry entry = TRY(loader->Load(*board->memory().view()->memory()));
+    const CpuEntry entry = TRY(loader->Load(*view->memory()));
     boot = RegistersFor(entry);
   }
-  return board->Reset(boot);
+  const bool elsewhere = std::ranges::any_of(loaders, [](const LoaderDevice* one) {
+    const std::optional<LoaderDevice::Start> start = one->start();
+    return start && start->cpu == 0;
+  });
+  TRY(board->Reset(elsewhere ? BootRegisters{} : boot));
+  return SetStarts();
+}
+
+// In QEMU's order: a file wins over a value at the same place, whichever is named first.
+Result<> Machine::Impl::RunLoaders(const GuestMemory& memory) const {
+  for (const LoaderDevice* one : loaders) {
+    TRY(one->WriteValue(memory));
+  }
+  for (const LoaderDevice* one : loaders) {
+    TRY(one->WriteImage(memory));
+  }
+  return {};
+}
+
+Result<> Machine::Impl::SetStarts() const {
+  for (const LoaderDevice* one : loaders) {
+    if (const std::optional<LoaderDevice::Start> start = one->start()) {
+      TRY(board->vcpus().at(start->cpu).SetStart(start->rip));
+    }
+  }
+  return {};
 }
 
 }  // namespace nandu

@@ -5,9 +5,11 @@
 
 #include "base/log.h"
 #include "base/lost_memory.h"
+#include "boot/multiboot.h"
 #include "devices/legacy/vm_generation_id.h"
 #include "machine/device_catalog.h"
 #include "machine/globals.h"
+#include "machine/loader_device.h"
 #include "machine/machine_impl.h"
 
 namespace nandu {
@@ -50,7 +52,11 @@ Result<> Machine::Impl::OpenBootFiles() {
   if (!config.kernel.empty()) {
     kernel = TRY(open(config.kernel, "-kernel"));
   }
-  if (!config.initrd.empty()) {
+  if (kernel && TRY(FindMultibootHeader(*kernel))) {
+    for (const MultibootModuleSpec& module : SplitMultibootModules(config.initrd)) {
+      modules.push_back({TRY(open(module.path, "-initrd")), module.text});
+    }
+  } else if (!config.initrd.empty()) {
     initrd = TRY(open(config.initrd, "-initrd"));
   }
   if (!config.bios.empty()) {
@@ -120,6 +126,7 @@ Result<> Machine::Impl::OpenBackends() {
     const std::string id = take("id");
     TRY(Prefix(backends.netdevs.Add(type, id, options), netdev.source));
   }
+  backends.chardevs.SetEscapeKey(config.escape_key);
   backends.chardevs.SetQuitHandler([this] { lifecycle->Quit("host-ui"); });
   for (const ChardevConfig& chardev : config.chardevs) {
     if (!chardev.short_form.empty()) {
@@ -150,6 +157,7 @@ Result<> Machine::Impl::BuildBoard() {
       .ports = board->ports(),
       .msi = board->msi(),
       .backends = backends,
+      .opener = *opener,
       .claim_isa_irq = [this](unsigned line) { return board->irqchip().ClaimGsi(line); },
       .find_bus = [this](std::string_view id) { return FindBus(id); },
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
@@ -193,6 +201,7 @@ Result<> Machine::Impl::AddDevices() {
     devices.push_back(TRY(Prefix(factory->create(*host, id, options), wanted.options.source)));
     all_devices.push_back(devices.back().get());
     TRY(NoteGenerationId(*devices.back(), wanted.options.source));
+    TRY(NoteLoader(*devices.back(), wanted.options.source));
   }
   return {};
 }
@@ -203,6 +212,22 @@ Result<> Machine::Impl::NoteGenerationId(Device& device, const std::string& sour
     return Fail(Errc::kExists, "{}: there is a VM generation ID already, and a VM has one at most", source);
   }
   generation_id = found != nullptr ? found : generation_id;
+  return {};
+}
+
+Result<> Machine::Impl::NoteLoader(Device& device, const std::string& source) {
+  const auto* const found = dynamic_cast<const LoaderDevice*>(&device);
+  if (found == nullptr) {
+    return {};
+  }
+  for (const LoaderDevice* other : loaders) {
+    if (found->Overlaps(*other)) {
+      return Fail(Errc::kInvalidArgument,
+                  "{}: its file overlaps that of loader '{}'; load one of them elsewhere", source,
+                  other->id());
+    }
+  }
+  loaders.push_back(found);
   return {};
 }
 
@@ -236,6 +261,8 @@ void Machine::Impl::MakeLifecycle() {
     q35->lpc().PressPowerButton();
     Emit("POWERDOWN", {});
   };
+  parts.inject_nmi = [this] { board->vcpus().InjectNmi(); };
+  parts.forget_errors = [this] { host->ForgetBlockErrors(); };
   lifecycle = std::make_unique<Lifecycle>(loop, *clock, std::move(parts), policy);
   host->SetLifecycle(lifecycle.get());
   KvmBoard::Events events;

@@ -19,6 +19,7 @@
 
 namespace nandu {
 
+class LoaderDevice;
 class VmGenerationId;
 
 struct Machine::Impl {
@@ -37,18 +38,23 @@ struct Machine::Impl {
   Result<> BuildBoard();
   Result<> AddDevices();
   Result<> NoteGenerationId(Device& device, const std::string& source);
+  Result<> NoteLoader(Device& device, const std::string& source);
   Result<> PrepareBoot();
   void MakeLifecycle();
   void Warn() const;
 
   Result<> ResetBoard();
+  Result<> RunLoaders(const GuestMemory& memory) const;
+  Result<> SetStarts() const;
   void OnBalloonChanged();
   Result<> WatchLostMemory();
   void OnLostMemory();
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
+  std::string QdevPath(size_t device) const;  // of the command line's device of that number
   AcpiInput MakeAcpiInput();
-  SmbiosInput MakeSmbiosInput() const;
+  Result<SmbiosInput> MakeSmbiosInput() const;
+  Result<> FindOnboard(const std::string& id, SmbiosInput* input) const;
 
   ControlLoop& loop;
   const MachineConfig config;
@@ -58,6 +64,7 @@ struct Machine::Impl {
   SmbiosOptions smbios;  // with what its files hold
   std::optional<BootFile> kernel;
   std::optional<BootFile> initrd;
+  std::vector<BootModule> modules;  // instead of an initrd, for a multiboot kernel
   std::optional<FirmwareRom> rom;
   std::unique_ptr<VmClock> clock;
   std::vector<uint64_t> node_bytes;  // memory of each NUMA node; empty: no nodes
@@ -66,13 +73,15 @@ struct Machine::Impl {
   std::unique_ptr<Q35> q35;
   std::vector<std::unique_ptr<Device>> devices;  // of -device, in PCI address order
   std::vector<Device*> all_devices;
-  VmGenerationId* generation_id = nullptr;  // in devices, where there is one
+  VmGenerationId* generation_id = nullptr;   // in devices, where there is one
+  std::vector<const LoaderDevice*> loaders;  // those of -device loader, in devices
   std::unique_ptr<BootLoader> loader;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;
   EventFacet::Sink sink;
   int exit_status = 0;
   UniqueFd lost_memory_event;
+  uint64_t losses_told = 0;
   std::unique_ptr<FdWatch> lost_memory;
 };
 

@@ -144,7 +144,7 @@ Result<> Q35::SetUpWithoutFirmware() {
   keyboard_controller_->SetUpAsFirmware();
   PciSetupOptions options;
   options.memory32 = {map.pci32_base(), map.pci32_end()};
-  options.memory64 = {map.pci64_base(), map.pci64_base() + (uint64_t{32} << 30)};
+  options.memory64 = {map.pci64_base(), map.pci64_end()};
   options.irq_of_line = kInterruptLines;
   TRY(SetUpPci(host_bridge_->root(), options));
   if (smbus_ != nullptr) {

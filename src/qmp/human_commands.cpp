@@ -71,6 +71,11 @@ const std::vector<HumanCommands::Command>& HumanCommands::Commands() {
        [](HumanCommands& self, const Words& words, Done done) { self.Help(words, std::move(done)); }},
       {"info", "", "[topic]", "show one of the topics that 'info' lists",
        [](HumanCommands& self, const Words& words, Done done) { self.Info(words, std::move(done)); }},
+      {"nmi", "", "", "press the NMI button",
+       [](HumanCommands& self, const Words&, Done done) {
+         self.lifecycle_.InjectNmi();
+         done({});
+       }},
       {"quit", "q", "", "end the VM",
        [](HumanCommands& self, const Words&, Done done) {
          self.lifecycle_.Quit();

@@ -34,6 +34,7 @@ void ApplyBootRegisters(const BootRegisters& boot, kvm_regs* regs, kvm_sregs* sr
   }
   *regs = {};
   regs->rip = boot.rip;
+  regs->rax = boot.rax;
   regs->rsp = boot.rsp;
   regs->rbx = boot.rbx;
   regs->rsi = boot.rsi;

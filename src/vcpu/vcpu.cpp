@@ -14,6 +14,7 @@
 #include "base/thread_name.h"
 #include "kvm/kvm_vm.h"
 #include "vcpu/msrs.h"
+#include "vcpu/nmi.h"
 
 namespace nandu {
 namespace {
@@ -204,6 +205,29 @@ void Vcpu::RunOn(UniqueFunction<void()> task) {
   Attend();
 }
 
+void Vcpu::InjectNmi() {
+  RunOn([this] {
+    if (const Result<> raised = RaiseExternalNmi(*kvm_, config_.apic_enabled); !raised) {
+      Log(LogLevel::kWarning, "an NMI was lost: {}", raised.error().message);
+    }
+  });
+}
+
+void Vcpu::InjectMachineCheck(const MachineCheck& check) {
+  RunOn([this, check] {
+    if (const Result<> raised = RaiseMachineCheck(*kvm_, check); !raised) {
+      GiveUp(Format("its memory is broken and KVM does not tell the guest: {}", raised.error().message));
+    }
+  });
+}
+
+void Vcpu::ServePoison() {
+  const PoisonedMemory poison = *std::exchange(poison_, std::nullopt);
+  if (!observer_.TakePoison(config_.index, poison)) {
+    GiveUp("the host's hardware found memory broken that the guest uses, and the guest cannot be told");
+  }
+}
+
 void Vcpu::StopSelf() {
   const MutexLock lock(control_->mutex);
   control_->pause = true;
@@ -240,6 +264,9 @@ void Vcpu::RunUntilQuit() {
       case Entered::kInterrupted: counters_.kicks.Add(); break;
       case Entered::kHeld: break;
       case Entered::kFailed: GiveUp(Format("KVM_RUN: {}", ErrnoText(run_errno_))); break;
+    }
+    if (poison_) [[unlikely]] {
+      ServePoison();
     }
   }
 }
@@ -333,7 +360,11 @@ Vcpu::Entered Vcpu::Enter(EntryKind kind) {
   if (external_ != nullptr && config_.index == 0 && kind == EntryKind::kRunGuest) {
     OfferInterrupts();
   }
+  LostMemory::EnterGuest();
   const int error = kvm_->Run();
+  if (const std::optional<PoisonedMemory> poison = LostMemory::LeaveGuest()) [[unlikely]] {
+    poison_ = poison;
+  }
   inside_.store(0, std::memory_order_seq_cst);
   if (gate_.closed()) {
     inside_.notify_all();
@@ -499,6 +530,15 @@ Result<> Vcpu::Reset(const BootRegisters& boot) {
   }
   as_made_ = boot.mode == BootRegisters::Mode::kResetVector;
   return LoadVcpu(*kvm_, state, LoadKind::kReset);
+}
+
+Result<> Vcpu::SetStart(uint64_t rip) {
+  NANDU_CHECK(paused(), "a vCPU's registers are set while it is paused");
+  kvm_regs regs{};
+  TRY(kvm_->Get(KVM_GET_REGS, &regs, "KVM_GET_REGS"));
+  regs.rip = rip;
+  as_made_ = false;
+  return kvm_->Set(KVM_SET_REGS, &regs, "KVM_SET_REGS");
 }
 
 }  // namespace nandu

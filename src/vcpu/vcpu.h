@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/counter.h"
+#include "base/lost_memory.h"
 #include "base/result.h"
 #include "base/thread_annotations.h"
 #include "base/unique_function.h"
@@ -25,6 +26,7 @@
 #include "vcpu/boot_registers.h"
 #include "vcpu/debug_types.h"
 #include "vcpu/external_interrupts.h"
+#include "vcpu/machine_check.h"
 #include "vcpu/vcpu_gate.h"
 #include "vcpu/vcpu_state.h"
 #include "vcpu/vcpu_transfer.h"
@@ -48,6 +50,8 @@ class VcpuObserver {
   // OnDebugStop follows; false: it is the guest's own and is delivered.
   virtual bool TakeDebugExit(unsigned index, const DebugExit& exit) = 0;
   virtual void OnDebugStop(unsigned index) = 0;
+  // A page that the guest used, or may yet use, is broken. False: it cannot be told, and the vCPU gives up.
+  virtual bool TakePoison(unsigned index, const PoisonedMemory& poison) = 0;
 };
 
 struct VcpuCounters {
@@ -112,6 +116,13 @@ class Vcpu {
   // The state after power-on, or `boot`'s for the vCPU that boots. Parked writes are dropped.
   Result<> Reset(const BootRegisters& boot);
 
+  // Paused, after a reset: execution begins there, in the code segment that the reset left.
+  Result<> SetStart(uint64_t rip);
+
+  void InjectNmi();                                    // see vcpu/nmi.h; any thread, soon
+  void InjectMachineCheck(const MachineCheck& check);  // likewise
+  bool takes_machine_checks() const { return config_.mcg_cap && TakesMachineChecks(*config_.mcg_cap); }
+
   // Paused: registers were written past this class, so that a reset has something to undo.
   void RegistersChanged() { as_made_ = false; }
 
@@ -152,6 +163,7 @@ class Vcpu {
   void CompleteLastExit();
   void RedoParkedWrites();
   bool WaitParked(const std::shared_ptr<ParkedExit>& token);  // false: a pause came first
+  void ServePoison();
   void StopSelf();
   void Attend();  // makes the thread look at its requests
 
@@ -188,6 +200,7 @@ class Vcpu {
   std::atomic<int> thread_id_{0};
   std::atomic<pthread_t> handle_{};
   int run_errno_ = 0;
+  std::optional<PoisonedMemory> poison_;  // the thread's: met in KVM_RUN, not told yet
   std::thread thread_;
 };
 

@@ -1,7 +1,9 @@
 #include "vcpu/vcpu_set.h"
 
+#include <algorithm>
 #include <atomic>
 
+#include "base/log.h"
 #include "base/trace.h"
 #include "kvm/kvm_vm.h"
 #include "vcpu/cpuid.h"
@@ -88,6 +90,37 @@ void VcpuSet::PauseAll(UniqueFunction<void()> done) {
     vcpu->Pause(count_down);
   }
   count_down();
+}
+
+void VcpuSet::InjectNmi() {
+  for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+    vcpu->InjectNmi();
+  }
+}
+
+bool VcpuSet::ReportPoison(unsigned index, const PoisonedMemory& poison) {
+  const std::shared_ptr<const FlatView> view = memory_.view();
+  const auto* const at_host = static_cast<const std::byte*>(poison.at);
+  const auto range = std::ranges::find_if(view->memory()->ranges(), [at_host](const RamRange& each) {
+    const std::byte* const begin = each.block->host() + each.block_offset;
+    return at_host >= begin && at_host < begin + each.size;
+  });
+  if (range == view->memory()->ranges().end() || !at(index).takes_machine_checks()) {
+    return false;
+  }
+  const uint64_t address =
+      range->base + static_cast<uint64_t>(at_host - (range->block->host() + range->block_offset));
+  Log(LogLevel::kWarning, "memory of the host is broken; the guest gets a machine check for address {:#x}",
+      address);
+  at(index).InjectMachineCheck(BrokenMemoryCheck(poison.kind, address));
+  if (BroadcastsMachineChecks(at(index).cpuid())) {
+    for (const std::unique_ptr<Vcpu>& vcpu : vcpus_) {
+      if (vcpu->index() != index) {
+        vcpu->InjectMachineCheck(BroadcastCheck());
+      }
+    }
+  }
+  return true;
 }
 
 void VcpuSet::ResumeAll() {

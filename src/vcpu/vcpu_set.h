@@ -38,6 +38,11 @@ class VcpuSet final : public VcpuBarrier {
   // `done` once every vCPU waits, on the thread of the last one or at once in the caller's.
   void PauseAll(UniqueFunction<void()> done);
   void ResumeAll();
+  // From outside, into every vCPU whose local APIC takes it (vcpu/nmi.h); any thread, paused or not.
+  void InjectNmi();
+  // A broken page becomes a machine check of that vCPU, and of the others where their kind hears of all.
+  // False: it is not in the guest's map, or the model has no machine checks. Any thread.
+  bool ReportPoison(unsigned index, const PoisonedMemory& poison);
   // While all are paused: power-on state; the first one gets `boot`.
   Result<> ResetAll(const BootRegisters& boot);
 

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "guest_vm.h"
+#include "unit/support/few_files.h"
 
 namespace nandu {
 namespace {
@@ -113,6 +114,24 @@ TEST_F(KvmGuest, MessagesAreSignalledWhereRoutesRanOut) {
   vectors.back()->Notify();
   ASSERT_TRUE(guest.ports->WaitFor(2));
   EXPECT_EQ(guest.msi->counters().signalled.value(), 1U);
+  EXPECT_EQ(guest.msi->counters().without_irqfd.value(), 1U);
+}
+
+TEST_F(KvmGuest, MessagesAreSignalledWhereNoFileCanBeOpened) {
+  GuestVm guest;
+  std::unique_ptr<MsiVector> vector;
+  {
+    const FewFiles few;
+    vector = Must(guest.msi->Allocate());
+  }
+  EXPECT_EQ(vector->fd(), -1);
+  vector->SetMessage(kVector40);
+  BootWaiting(guest);
+  ASSERT_TRUE(guest.ports->WaitFor(1));
+  vector->Notify();
+  ASSERT_TRUE(guest.ports->WaitFor(2));
+  EXPECT_EQ(guest.msi->counters().signalled.value(), 1U);
+  EXPECT_EQ(guest.msi->counters().without_irqfd.value(), 1U);
 }
 
 // As above, with the IOAPIC's pin 20 sent to vector 0x40, level-triggered (82093AA, 3.2.4).

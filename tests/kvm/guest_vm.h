@@ -151,6 +151,9 @@ class GuestVm final : public VcpuObserver {
   void OnSystemEvent(unsigned index, SystemEvent event) override;
   bool TakeDebugExit(unsigned index, const DebugExit& exit) override;
   void OnDebugStop(unsigned /*index*/) override { debug_stop.Set(); }
+  bool TakePoison(unsigned index, const PoisonedMemory& poison) override {
+    return vcpus->ReportPoison(index, poison);
+  }
 
   bool split = false;  // the interrupt controllers are the test's, which starts the vCPUs once they are there
   std::unique_ptr<Kvm> kvm;

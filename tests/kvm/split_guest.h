@@ -12,14 +12,15 @@ namespace nandu {
 // Of a machine, no more than those devices use.
 class SplitHost final : public DeviceHost {
  public:
-  explicit SplitHost(GuestVm& guest) : guest_(guest) {}
+  SplitHost(AddressSpace& memory, AddressSpace& io, MsiAllocator& msi)
+      : memory_(memory), io_(io), msi_(msi) {}
   FakeClock fake_clock;
 
   ControlLoop& control() override { return loop_; }
   Clock& clock() override { return fake_clock; }
-  AddressSpace& memory_space() override { return guest_.memory_space; }
-  AddressSpace& io_space() override { return guest_.io_space; }
-  MsiAllocator& msi() override { return *guest_.msi; }
+  AddressSpace& memory_space() override { return memory_; }
+  AddressSpace& io_space() override { return io_; }
+  MsiAllocator& msi() override { return msi_; }
   std::unique_ptr<IrqLine> ClaimIsaIrq(unsigned /*line*/) override { return nullptr; }
   Result<PciBus*> FindPciBus(std::string_view /*id*/) override { return Nothing(); }
   Result<EventLoop*> FindIoLoop(std::string_view /*id*/) override { return Nothing(); }
@@ -42,12 +43,15 @@ class SplitHost final : public DeviceHost {
 
  private:
   static tl::unexpected<Error> Nothing() { return Fail(Errc::kNotFound, "this host has nothing"); }
-  GuestVm& guest_;
+  AddressSpace& memory_;
+  AddressSpace& io_;
+  MsiAllocator& msi_;
   FakeControlLoop loop_;
 };
 
 struct SplitGuest {
-  explicit SplitGuest(unsigned vcpus = 1) : vm(vcpus, "host", KvmVm::Options::Irqchip::kSplit), host(vm) {
+  explicit SplitGuest(unsigned vcpus = 1)
+      : vm(vcpus, "host", KvmVm::Options::Irqchip::kSplit), host(vm.memory_space, vm.io_space, *vm.msi) {
     irqchip = Must(CreateSplitIrqchip(host, *vm.router, *vm.vcpus));
     for (Device* const device : irqchip->devices()) {
       device->Reset();

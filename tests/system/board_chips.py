@@ -3,10 +3,9 @@
 import json
 import os
 import shutil
-import subprocess
 
-from guest import HERE, PATIENCE_S
-from nandu import Program, Qmp
+from guest import PATIENCE_S
+from nandu import Program, Qmp, assemble_rom
 
 MODE, ARGUMENT = 0xFF00, 0xFF01  # as in chips_rom.S
 BACKDOOR, PANIC = 0, 1
@@ -15,13 +14,7 @@ UUID = "00112233-4455-6677-8899-aabbccddeeff"
 
 
 def _rom(nandu, mode, argument=0):
-    parts, path = nandu.file("chips.o"), nandu.file(f"chips.{mode}.{argument}.rom")
-    subprocess.run(["as", "--32", "-o", parts, os.path.join(HERE, "chips_rom.S")], check=True)
-    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", parts, path], check=True)
-    with open(path, "r+b") as file:
-        file.seek(MODE)
-        file.write(bytes([mode, argument]))
-    return path
+    return assemble_rom(nandu.file(f"chips.{mode}.{argument}.rom"), "chips_rom.S", {MODE: mode, ARGUMENT: argument})
 
 
 def _words(rom, name):

@@ -1,15 +1,24 @@
-# A 64 KiB ROM for -bios: guests of a few instructions for board_chips.py. Which one runs stands in the ROM at MODE; the test writes it.
+# A 64 KiB ROM for -bios: guests of a few instructions for board_chips.py and chips.kvm.py. Which one runs stands in the ROM at MODE; the
+# test writes it.
 #
 #   BACKDOOR  asks VMware's backdoor the questions below and writes a line of hexadecimal registers for each to debugcon (port 0xe9): the
 #             command, then EAX EBX ECX EDX ESI EDI as they come back. Ends itself by isa-debug-exit with ENDED.
 #   PANIC     writes ARGUMENT to pvpanic's port and waits.
+#   WATCHDOG  opens LINT1 for NMIs, arms the TCO watchdog for twice 1.2 s and waits. An NMI ends it by isa-debug-exit with GOT_NMI.
     .code16
     .text
 
     .set MODE, 0xff00             # offsets in the ROM
     .set ARGUMENT, 0xff01
     .set PANIC, 1
-    .set ENDED, 0x10              # exit status 33
+    .set WATCHDOG, 2
+    .set ENDED, 0x10              # exit statuses 33 and 35
+    .set GOT_NMI, 0x11
+    .set LPC, 0x8000f800          # PCI device 31, function 0
+    .set PMBASE, 0x600
+    .set TCO, PMBASE + 0x60
+    .set RCBA, 0xfed1c000
+    .set APIC, 0xfee00000
     .set MAGIC, 0x564d5868
 
 start:
@@ -23,6 +32,8 @@ start:
     mov MODE, %al
     cmp $PANIC, %al
     je panic
+    cmp $WATCHDOG, %al
+    je watchdog
 
 backdoor:
     mov $questions, %si
@@ -85,6 +96,60 @@ panic:
     mov $0x505, %dx
     out %al, %dx
     jmp wait
+
+    .macro config register, value # of the LPC bridge
+    mov $LPC + \register, %eax
+    mov $0xcf8, %dx
+    out %eax, %dx
+    mov $0xcfc, %dx
+    mov $\value, %eax
+    out %eax, %dx
+    .endm
+    .macro tco register, value
+    mov $TCO + \register, %dx
+    mov $\value, %ax
+    out %ax, %dx
+    .endm
+
+watchdog:
+    xor %ax, %ax                  # vector 2
+    mov %ax, %es
+    movw $nmi, %es:8
+    mov %cs, %ax
+    mov %ax, %es:10
+    lgdt %cs:flat_table           # ES reaches 4 GiB
+    mov %cr0, %eax
+    or $1, %al
+    mov %eax, %cr0
+    mov $8, %bx
+    mov %bx, %es
+    and $0xfe, %al
+    mov %eax, %cr0
+    mov $APIC + 0xf0, %edi
+    movl $0x1ff, %es:(%edi)
+    mov $APIC + 0x360, %edi
+    movl $0x400, %es:(%edi)
+    config 0x40, PMBASE + 1
+    config 0x44, 0x80
+    config 0xf0, RCBA + 1
+    mov $RCBA + 0x3410, %edi
+    movl $0, %es:(%edi)    # GCS: the timer may reset
+    tco 0x12, 2                   # two ticks of 0.6 s
+    tco 0x08, 0                   # it runs
+    jmp wait
+
+nmi:
+    mov $GOT_NMI, %al
+    mov $0xf4, %dx
+    out %al, %dx
+    jmp wait
+
+    .balign 8
+flat:
+    .quad 0, 0x00cf93000000ffff
+flat_table:
+    .word 15
+    .long 0xf0000 + flat
 
     .macro ask command, argument=0, magic=MAGIC
     .long \command, \argument, \magic

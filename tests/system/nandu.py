@@ -67,6 +67,18 @@ def make_rom(path, code, size=64 * 1024):
     return path
 
 
+def assemble_rom(path, source, patches=None):
+    """A ROM from an assembler file beside this one; `patches`: offsets and the byte that is put there."""
+    parts = path + ".o"
+    subprocess.run(["as", "--32", "-o", parts, os.path.join(os.path.dirname(os.path.abspath(__file__)), source)], check=True)
+    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", parts, path], check=True)
+    with open(path, "r+b") as file:
+        for offset, byte in (patches or {}).items():
+            file.seek(offset)
+            file.write(bytes([byte]))
+    return path
+
+
 class Program:
     def __init__(self, path, directory):
         self.path = path

@@ -36,6 +36,26 @@ def a_quarter_of_a_terabyte_is_sparse(nandu):
     _end(process, session)
 
 
+def most_of_a_terabyte_is_sparse(nandu):
+    # The room for 64-bit BARs then ends where AMD's HyperTransport range begins.
+    process, session = _run(nandu, "-cpu", "max,host-phys-bits=off,phys-bits=42", "-m", "978G")
+    print(f"       978 GiB of RAM, {_resident(process.pid) / MIB:.1f} MiB resident", flush=True)
+    assert _resident(process.pid) < 64 * MIB
+    _end(process, session)
+
+
+def a_terabyte_is_sparse_or_too_much_for_the_host(nandu):
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        bits = int(re.search(r"^address sizes\s*: (\d+) bits physical", file.read(), re.M)[1])
+    words = ["-cpu", "max,host-phys-bits=off,phys-bits=46", "-m", "1T"]
+    if bits <= 40:
+        _refused(nandu, words, f"this host's processor has {bits} bits of physical addresses")
+        return
+    process, session = _run(nandu, *words)
+    assert _resident(process.pid) < 64 * MIB
+    _end(process, session)
+
+
 def preallocation_takes_the_memory_now(nandu):
     process, session = _run(nandu, "-m", "128M", "-smp", "2", "-machine", "memory-backend=m",
                             "-object", "memory-backend-ram,id=m,size=128M,prealloc=on,prealloc-threads=2")
@@ -67,9 +87,11 @@ def what_cannot_be_had_is_one_sentence(nandu):
     _refused(nandu, ["-mem-path", "/nonexistent/ram"], "/nonexistent/ram")
     _refused(nandu, ["-machine", "memory-backend=m", "-object", "memory-backend-ram,id=m,size=128M,host-nodes=77,policy=bind"], "host nodes")
     _refused(nandu, ["-machine", "memory-backend=m", "-object", "memory-backend-ram,id=m,size=64M"], "make both the same")
+    _refused(nandu, ["-cpu", "qemu64,phys-bits=40", "-m", "1T"], "40 bits of physical addresses")
     _refused(nandu, ["-numa", "node,memdev=m"], "no memory backend 'm'")
 
 
 if __name__ == "__main__":
-    run_cases([a_quarter_of_a_terabyte_is_sparse, preallocation_takes_the_memory_now, a_memfd_and_a_file_hold_the_memory,
+    run_cases([a_quarter_of_a_terabyte_is_sparse, most_of_a_terabyte_is_sparse,
+               a_terabyte_is_sparse_or_too_much_for_the_host, preallocation_takes_the_memory_now, a_memfd_and_a_file_hold_the_memory,
                what_cannot_be_had_is_one_sentence])

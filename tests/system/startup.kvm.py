@@ -126,6 +126,19 @@ def daemonize_reports_failure(nandu):
     assert not os.path.exists(nandu.file("pid"))
 
 
+def more_vcpus_than_eight_bits_name(nandu):
+    rom, qmp = make_rom(nandu.file("rom"), b"\xeb\xfe"), nandu.file("qmp")
+    process = nandu.start("-M", "q35,kernel-irqchip=split", *BOARD[2:], "-bios", rom, "-smp", "260", "-qmp", f"unix:{qmp},server=on,wait=off")
+    session = Qmp(qmp, timeout=120)
+    cpus = session.command("query-cpus-fast")["return"]
+    assert [cpu["cpu-index"] for cpu in cpus] == list(range(260)) and len({cpu["thread-id"] for cpu in cpus}) == 260, cpus
+    assert session.command("query-status")["return"]["status"] == "running"
+    session.command("stop")
+    assert session.command("query-status")["return"]["status"] == "paused"
+    session.command("quit")
+    assert process.wait(timeout=120) == 0
+
+
 def _refused(nandu, words, *needles):
     before = set(os.listdir(nandu.directory))
     result = nandu.run(*words)
@@ -203,5 +216,5 @@ def running_vm_maps_libc_alone(nandu):
 
 if __name__ == "__main__":
     run_cases([debug_exit_status_is_qemus, debug_exit_carries_the_value, debugcon_writes_a_file, triple_fault_with_no_reboot_ends_with_zero,
-               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, threads_are_named_as_asked, daemonize_returns_when_the_vm_is_ready,
+               sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, threads_are_named_as_asked, more_vcpus_than_eight_bits_name, daemonize_returns_when_the_vm_is_ready,
                daemonize_reports_failure, bad_input_is_one_sentence, locked_image_is_refused_both_ways, no_kvm_is_one_sentence, running_vm_maps_libc_alone])

@@ -28,6 +28,7 @@ class VmGenerationId final : public LegacyDevice {
   static constexpr std::string_view kDriver = "vmgenid";
   VmGenerationId(DeviceHost& host, std::string id, const Uuid& uuid);
 
+  const Uuid& uuid() const { return uuid_; }   // in the order it is written
   Uuid guid() const { return ToGuid(uuid_); }  // as it lies in memory
   void SetAddress(uint64_t address) { address_ = address; }
 

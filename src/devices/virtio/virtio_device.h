@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "base/unique_function.h"
+#include "devices/virtio/doorbell.h"
 #include "devices/virtio/virtqueue.h"
 #include "memory/dma_space.h"
 #include "state/state.h"
@@ -29,8 +30,7 @@ namespace nandu {
 struct ActiveQueue {
   unsigned index = 0;
   Virtqueue queue;
-  int kick_fd = -1;  // eventfd: an ioeventfd, or written by the transport where there is none. Owned by the
-                     // transport, outlives the activation
+  Doorbell* doorbell = nullptr;  // the transport's; outlives the activation
 };
 
 struct ActivateArgs {

@@ -1,8 +1,7 @@
 // What of a virtio device a guest finds by looking: queues and their doorbells, capabilities, BARs.
 // virtio 1.2, section 4.1.4. Legacy: the registers are in virtio_pci_legacy.cpp.
-#include <cerrno>
-#include <sys/eventfd.h>
 
+#include "base/spare_eventfd.h"
 #include "devices/pci/pci_caps.h"
 #include "devices/pci/pci_regs.h"
 #include "devices/virtio/virtio_bars.h"
@@ -53,12 +52,16 @@ Result<> VirtioPciTransport::AddQueues() {
   }
   for (unsigned i = 0; i < device_.queue_count(); ++i) {
     auto queue = std::make_unique<Queue>();
-    queue->kick = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    if (!queue->kick) {
-      return FailErrno(errno, "creating an eventfd for queue {}", i);
-    }
+    queue->doorbell = std::make_unique<Doorbell>(TakeSpareEventFd());
+    counters_.bells_without_eventfd.Add(queue->doorbell->fd() < 0 ? 1 : 0);
     queue->config.size = device_.MaxQueueSize(i);
     queues_.push_back(std::move(queue));
+  }
+  if (const uint64_t without = counters_.bells_without_eventfd.value(); without != 0) {
+    log_.Warn(
+        "{} of {} queues are kicked by exits, which is slower, since this process may open no more files; "
+        "raise its limit (ulimit -n)",
+        without, queues_.size());
   }
   return {};
 }
@@ -96,7 +99,9 @@ Result<> VirtioPciTransport::AddModernInterface() {
 std::vector<IoEvent> VirtioPciTransport::ModernEvents() const {
   std::vector<IoEvent> events;
   for (size_t i = 0; traits_.ioeventfd && i < queues_.size(); ++i) {
-    events.push_back({kNotifyOffset + kNotifyMultiplier * i, 0, std::nullopt, queues_[i]->kick.get()});
+    if (const int fd = queues_[i]->doorbell->fd(); fd >= 0) {
+      events.push_back({kNotifyOffset + kNotifyMultiplier * i, 0, std::nullopt, fd});
+    }
   }
   return events;
 }

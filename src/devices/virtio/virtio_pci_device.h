@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ struct VirtioPciSpec {
   std::string_view driver;       // "virtio-blk-pci"; static
   unsigned default_vectors = 2;  // where vectors= is not given
   std::optional<int32_t> bootindex = std::nullopt;
+  std::function<DiskFacts()> disk = nullptr;  // of a disk; control thread
 };
 
 class VirtioPciDevice final : public Device {
@@ -47,6 +49,9 @@ class VirtioPciDevice final : public Device {
   std::string_view driver() const override { return spec_.driver; }
   std::string StatePath() const override;
   PciFunction* pci() override { return &function_; }
+  std::optional<DiskFacts> disk() const override {
+    return spec_.disk ? std::optional<DiskFacts>(spec_.disk()) : std::nullopt;
+  }
   const std::optional<int32_t>& bootindex() const {
     return spec_.bootindex;
   }  // where firmware looks, lowest first

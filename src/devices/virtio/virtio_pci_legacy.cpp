@@ -30,7 +30,9 @@ Result<> VirtioPciTransport::AddLegacyInterface() {
 std::vector<IoEvent> VirtioPciTransport::LegacyEvents() const {
   std::vector<IoEvent> events;
   for (size_t i = 0; traits_.ioeventfd && i < queues_.size(); ++i) {
-    events.push_back({kLegacyQueueNotify, 2, i, queues_[i]->kick.get()});
+    if (const int fd = queues_[i]->doorbell->fd(); fd >= 0) {
+      events.push_back({kLegacyQueueNotify, 2, i, fd});
+    }
   }
   return events;
 }

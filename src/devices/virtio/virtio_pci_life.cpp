@@ -1,6 +1,5 @@
 // When a virtio PCI device runs: the steps between standing still and serving queues, and who waits for them.
 #include <algorithm>
-#include <sys/eventfd.h>
 
 #include "base/check.h"
 #include "devices/virtio/virtio_features.h"
@@ -145,9 +144,9 @@ void VirtioPciTransport::ActivateLocked() {
     if (!queue.enabled) {
       continue;
     }
-    args.queues.push_back({i, MakeQueueLocked(i), queue.kick.get()});
+    args.queues.push_back({i, MakeQueueLocked(i), queue.doorbell.get()});
     // A kick or an interrupt lost on the way here is healed; one too many is harmless.
-    RingDoorbell(queue);
+    queue.doorbell->Ring();
     if (heal_ && function_.msix_enabled()) {
       args.queues.back().queue.NotifyAlways();
     }
@@ -171,8 +170,8 @@ void VirtioPciTransport::ActivateLocked() {
 
 void VirtioPciTransport::ActivateQueueLocked(unsigned index) {
   Queue& queue = *queues_[index];
-  ActiveQueue active{index, MakeQueueLocked(index), queue.kick.get()};
-  RingDoorbell(queue);
+  ActiveQueue active{index, MakeQueueLocked(index), queue.doorbell.get()};
+  queue.doorbell->Ring();
   if (Result<> activated = device_.ActivateQueue(std::move(active)); !activated) {
     counters_.failed_activations.Add();
     log_.Warn("queue {} cannot be started: {}", index, activated.error().message);
@@ -247,7 +246,5 @@ void VirtioPciTransport::ResetLocked() {
   features_accepted_ = legacy_driver_ = failed_ = heal_ = false;
   TakeIsr();
 }
-
-void VirtioPciTransport::RingDoorbell(const Queue& queue) const { ::eventfd_write(queue.kick.get(), 1); }
 
 }  // namespace nandu

@@ -70,7 +70,7 @@ ExitDone VirtioPciTransport::Kick(uint64_t index) {
     return ExitDone::Done();
   }
   counters_.slow_kicks.Add();
-  RingDoorbell(*queues_[index]);
+  queues_[index]->doorbell->Ring();
   return ExitDone::Done();
 }
 

@@ -21,7 +21,6 @@
 
 #include "base/log.h"
 #include "base/thread_annotations.h"
-#include "base/unique_fd.h"
 #include "devices/pci/pci_function.h"
 #include "devices/virtio/virtio_device.h"
 #include "devices/virtio/virtio_pci_state.h"
@@ -47,6 +46,7 @@ struct VirtioPciCounters {
   Counter refused_features;  // FEATURES_OK that was not kept
   Counter resets, activations, failed_activations;
   Counter slow_kicks;  // doorbells that came as exits
+  Counter bells_without_eventfd;  // queues all of whose doorbells do
 };
 
 class VirtioPciTransport final : public VirtioTransport, public QueueNotifier {
@@ -84,7 +84,7 @@ class VirtioPciTransport final : public VirtioTransport, public QueueNotifier {
   class LegacyBar;
   class ModernBar;
   struct Queue {
-    UniqueFd kick;
+    std::unique_ptr<Doorbell> doorbell;
     std::atomic<uint16_t> vector{0xffff};
     QueueCounters counters;
     // Guarded by the transport's mutex.
@@ -152,7 +152,6 @@ class VirtioPciTransport final : public VirtioTransport, public QueueNotifier {
   void TakeBackLocked(QueueAtRest rest) NANDU_TA(requires_capability(mutex_));
   void OnQuiesced(std::vector<QueueAtRest> queues);
   void OnQueueQuiesced(QueueAtRest rest);
-  void RingDoorbell(const Queue& queue) const;
   void Interrupt(uint16_t vector, uint8_t isr_bit);
   void InterruptsChanged() const {
     if (interrupt_listener_) {

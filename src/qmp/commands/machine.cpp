@@ -85,6 +85,16 @@ struct WatchdogEvent {
 };
 BOOST_DESCRIBE_STRUCT(WatchdogEvent, (), (action))
 
+struct WatchdogSetActionArgs {
+  WatchdogAction action = WatchdogAction::kReset;
+};
+BOOST_DESCRIBE_STRUCT(WatchdogSetActionArgs, (), (action))
+
+struct GuidInfo {
+  std::string guid;
+};
+BOOST_DESCRIBE_STRUCT(GuidInfo, (), (guid))
+
 namespace {
 
 constexpr std::string_view kNilUuid = "00000000-0000-0000-0000-000000000000";
@@ -124,9 +134,35 @@ void BindQueries(QmpRegistry& registry, LifecycleFacet& lifecycle, InfoFacet& in
   registry.Bind<Nothing, KvmInfo>("query-kvm", [&info](Nothing, Reply<KvmInfo> reply) {
     reply.Return({info.kvm_enabled(), info.kvm_present()});
   });
+  registry.Bind<Nothing, GuidInfo>("query-vm-generation-id", [&info](Nothing, Reply<GuidInfo> reply) {
+    if (std::optional<std::string> guid = info.VmGenerationGuid()) {
+      reply.Return({std::move(*guid)});
+    } else {
+      reply.Fail(QmpErrorClass::kGenericError, "VM Generation ID device not found");
+    }
+  });
   registry.Bind<Nothing, std::vector<CpuInfoFast>>(
       "query-cpus-fast",
       [&info](Nothing, Reply<std::vector<CpuInfoFast>> reply) { reply.Return(CpuList(info)); });
+}
+
+void BindActions(QmpRegistry& registry, LifecycleFacet& lifecycle) {
+  registry.Bind<Nothing, Nothing>("inject-nmi", [&lifecycle](Nothing, Reply<Nothing> reply) {
+    lifecycle.InjectNmi();
+    reply.Return();
+  });
+  registry.Bind<ActionChanges, Nothing>("set-action",
+                                        [&lifecycle](const ActionChanges& changes, Reply<Nothing> reply) {
+                                          lifecycle.SetActions(changes);
+                                          reply.Return();
+                                        });
+  registry.Bind<WatchdogSetActionArgs, Nothing>(
+      "watchdog-set-action", [&lifecycle](const WatchdogSetActionArgs& args, Reply<Nothing> reply) {
+        ActionChanges changes;
+        changes.watchdog = args.action;
+        lifecycle.SetActions(changes);
+        reply.Return();
+      });
 }
 
 void BindLifecycle(QmpRegistry& registry, LifecycleFacet& lifecycle) {
@@ -155,6 +191,7 @@ void BindLifecycle(QmpRegistry& registry, LifecycleFacet& lifecycle) {
 void BindMachineCommands(QmpRegistry& registry, LifecycleFacet& lifecycle, InfoFacet& info) {
   BindQueries(registry, lifecycle, info);
   BindLifecycle(registry, lifecycle);
+  BindActions(registry, lifecycle);
   registry.DeclareEvent<Nothing>("STOP");
   registry.DeclareEvent<Nothing>("RESUME");
   registry.DeclareEvent<Nothing>("POWERDOWN");

@@ -129,7 +129,7 @@ TEST_F(FileTransferTest, ErrorsHaveTheirStatus) {
   Answer(-EIO);
 
   EXPECT_EQ(full.status, BlkStatus::kNoSpace);
-  EXPECT_EQ(quota.status, BlkStatus::kNoSpace);
+  EXPECT_EQ(quota.status, BlkStatus::kIoError) << "as in QEMU, only a full disk is one that is full";
   EXPECT_EQ(broken.status, BlkStatus::kIoError);
   EXPECT_EQ(file_->counters.errors.value(), 3U);
 }

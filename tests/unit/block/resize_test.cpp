@@ -76,16 +76,26 @@ TEST_F(ResizeTest, UserHearsOfTheNewSizeAndItsChannelServesIt) {
   EXPECT_EQ(heard.size(), 2U);
 }
 
-TEST_F(ResizeTest, OnlyADiskThatNobodyUsesShrinks) {
+TEST_F(ResizeTest, UserHearsOfASmallerSizeAndWhatIsBeyondItFails) {
   AddDrive("d", {});
-  {
-    const std::shared_ptr<BlockNode> node = graph_.Claim("d", "vda").value();
-    EXPECT_THAT(Resize("d", 4096), HasSubstr("a disk in use is only made larger"));
-    EXPECT_EQ(std::filesystem::file_size(image_), 8192U);
-  }
-  EXPECT_EQ(Resize("d", 4096), "ok");
-  EXPECT_EQ(std::filesystem::file_size(image_), 4096U);
-  EXPECT_EQ(graph_.Claim("d", "vda").value()->limits().size_bytes, 4096U);
+  const std::shared_ptr<BlockNode> node = graph_.Claim("d", "vda").value();
+  const std::unique_ptr<BlockChannel> channel = node->OpenChannel(*loop_).value();
+  std::vector<uint64_t> heard;
+  node->AddSizeListener(this, [&] { heard.push_back(node->limits().size_bytes); });
+
+  EXPECT_EQ(Resize("d", 4000), "ok");
+
+  EXPECT_EQ(heard, (std::vector<uint64_t>{4096})) << "whole sectors are shown";
+  EXPECT_EQ(std::filesystem::file_size(image_), 4000U);
+  TestRequest beyond = TestRequest::Write(4096, std::string(512, 'x'));
+  TestRequest last = TestRequest::Write(3584, std::string(512, 'y'));
+  channel->Submit(&beyond);
+  channel->Submit(&last);
+  loop_.RunUntilIdle();
+  EXPECT_EQ(beyond.status, BlkStatus::kIoError);
+  EXPECT_EQ(last.status, BlkStatus::kOk);
+  EXPECT_EQ(std::filesystem::file_size(image_), 4096U) << "nothing lies behind what is shown";
+  node->RemoveSizeListener(this);
 }
 
 TEST_F(ResizeTest, WhatCannotBeResizedSaysWhy) {

@@ -57,7 +57,7 @@ TEST(BootLoader, WritesTheSameAgainAfterAReset) {
 
 TEST(BootLoader, WrongKernelIsFoundBeforeAnythingRuns) {
   EXPECT_EQ(BootLoader::Create(Options("#!/bin/sh\n")).error().message,
-            "vmlinuz: not a Linux kernel (bzImage) or PVH ELF image");
+            "vmlinuz: not a Linux kernel (bzImage), nor a multiboot or PVH ELF image");
 }
 
 TEST(BootLoader, KernelThatDoesNotFitIsFoundBeforeAnythingRuns) {

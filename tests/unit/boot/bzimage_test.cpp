@@ -164,16 +164,16 @@ TEST(BzImage, RamThatStartsAboveZeroIsAnErrorNotACrash) {
 }
 
 TEST(BzImageErrors, TextFile) {
-  EXPECT_EQ(OpenError("hello, world\n"), "vmlinuz: not a Linux kernel (bzImage) or PVH ELF image");
+  EXPECT_EQ(OpenError("hello, world\n"), "vmlinuz: not a Linux kernel (bzImage), nor a multiboot or PVH ELF image");
 }
 
 TEST(BzImageErrors, EmptyFile) {
-  EXPECT_EQ(OpenError(""), "vmlinuz: not a Linux kernel (bzImage) or PVH ELF image");
+  EXPECT_EQ(OpenError(""), "vmlinuz: not a Linux kernel (bzImage), nor a multiboot or PVH ELF image");
 }
 
 TEST(BzImageErrors, BootSectorWithoutKernel) {
   EXPECT_EQ(OpenError(TestKernel{.magic = 0}.Bytes()),
-            "vmlinuz: not a Linux kernel (bzImage) or PVH ELF image");
+            "vmlinuz: not a Linux kernel (bzImage), nor a multiboot or PVH ELF image");
 }
 
 TEST(BzImageErrors, OldProtocol) {

@@ -25,6 +25,16 @@ TEST(E820, HighMemoryFollowsFourGiB) {
   EXPECT_EQ(map.back(), (E820Entry{0x100000000, 0x180000000, E820Type::kRam}));
 }
 
+TEST(E820, MemoryAboveATerabyteFollowsHyperTransportsHole) {
+  const auto map = BuildE820({.low_ram_bytes = 0x80000000,
+                              .high_ram_bytes = uint64_t{1000} << 30,
+                              .high_ram_base = uint64_t{1} << 40,
+                              .hypertransport_hole = true},
+                             0x20000);
+  EXPECT_EQ(map[map.size() - 2], (E820Entry{0xfd00000000, 0x300000000, E820Type::kReserved}));
+  EXPECT_EQ(map.back(), (E820Entry{0x10000000000, uint64_t{1000} << 30, E820Type::kRam}));
+}
+
 TEST(E820, HyperTransportsHoleIsReserved) {
   const auto map = BuildE820({.low_ram_bytes = 256 << 20, .hypertransport_hole = true}, 0x20000);
   EXPECT_EQ(map.back(), (E820Entry{0xfd00000000, 0x300000000, E820Type::kReserved}));

@@ -203,6 +203,30 @@ TEST(Smbios, WhatIsLeftOutHasQemusDefaults) {
   EXPECT_EQ(Whole(input, 2), "020f00020102030000010400030a00 QEMU BP pc-q35-7.2 LL");
 }
 
+TEST(Smbios, PortsAreQemus) {
+  SmbiosInput input = TwoCores();
+  EXPECT_EQ(Whole(input, 8), "absent");
+  input.options.ports = {{"IR", "ER", 5, 9}};
+  EXPECT_EQ(Whole(input, 8), "080900000100020509 IR ER");
+  input.options.ports.push_back({std::nullopt, "X", 0, 0});
+  EXPECT_EQ(Structure(input, 8, 1), "080901000000010000");
+}
+
+TEST(Smbios, OnboardDevicesAreQemus) {
+  SmbiosInput input = TwoCores();
+  input.root_functions["r"] = 8;
+  input.options.onboard = {{"Onboard LAN", SmbiosOnboardKind::kEthernet, 3, "r"},
+                           {"x", SmbiosOnboardKind::kOther, 1, std::nullopt},
+                           {std::nullopt, SmbiosOnboardKind::kVideo, 2, std::nullopt},
+                           {"x", SmbiosOnboardKind::kSas, 7, std::nullopt}};
+  EXPECT_EQ(Whole(input, 41), "290b002901850300000008 Onboard LAN");
+  EXPECT_EQ(Structure(input, 41, 1), "290b012901810100000000");
+  EXPECT_EQ(Structure(input, 41, 2), "290b022900830200000000");
+  EXPECT_EQ(Structure(input, 41, 3), "290b0329018a0700000000");
+  input.root_functions.clear();
+  EXPECT_FALSE(SmbiosTables::Build(input).has_value());
+}
+
 TEST(Smbios, WholeStructureReplacesTheBoardsOfItsType) {
   SmbiosInput input = TwoCores();
   input.options.structures = {{3, 5, 0x77, 0x77, 1, 'x', 0, 0}};

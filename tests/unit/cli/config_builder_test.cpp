@@ -288,13 +288,23 @@ TEST(CommandLine, GlobalsHaveTwoForms) {
   EXPECT_THAT(ErrorOf({"-global", "xx"}), HasSubstr("write DRIVER.PROPERTY=VALUE"));
 }
 
+TEST(CommandLine, EscapeKeyIsANumber) {
+  EXPECT_EQ(Parse({})->config.escape_key, 1);
+  EXPECT_EQ(Parse({"-echr", "0x14"})->config.escape_key, 20);
+  EXPECT_EQ(Parse({"-echr", "20"})->config.escape_key, 20);
+  EXPECT_THAT(ErrorOf({"-echr", "a"}), HasSubstr("is no character's number"));
+  EXPECT_THAT(ErrorOf({"-echr", "256"}), HasSubstr("is no character's number"));
+}
+
 TEST(CommandLine, GlobalsOfTheBoardAreObeyedOrRefused) {
   EXPECT_FALSE(Parse({"-global", "ICH9-LPC.disable_s4=1"})->config.acpi_s4);
   EXPECT_TRUE(Parse({"-global", "ICH9-LPC.disable_s4=0"})->config.acpi_s4);
   EXPECT_TRUE(Parse({"-global", "mc146818rtc.lost_tick_policy=slew"})->config.rtc.slew);
   EXPECT_EQ(ErrorOf({"-global", "ICH9-LPC.disable_s3=1"}), "accepted");
-  EXPECT_EQ(ErrorOf({"-global", "kvm-pit.lost_tick_policy=delay"}), "accepted");
-  EXPECT_THAT(ErrorOf({"-global", "kvm-pit.lost_tick_policy=discard"}), HasSubstr("is not served"));
+  EXPECT_FALSE(Parse({"-global", "kvm-pit.lost_tick_policy=delay"})->config.pit_discards_lost_ticks);
+  EXPECT_TRUE(Parse({"-global", "kvm-pit.lost_tick_policy=discard"})->config.pit_discards_lost_ticks);
+  EXPECT_THAT(ErrorOf({"-global", "kvm-pit.lost_tick_policy=merge"}),
+              HasSubstr("known are delay and discard"));
   EXPECT_THAT(ErrorOf({"-global", "ICH9-LPC.disable_s5=1"}),
               HasSubstr("property 'disable_s5' of the board's"));
   EXPECT_THAT(ErrorOf({"-global", "driver=cfi.pflash01,property=secure,value=on"}),
@@ -329,14 +339,29 @@ TEST(CommandLine, SmbiosFieldsAddUp) {
   EXPECT_TRUE(smbios.entry_point_64);
 }
 
+TEST(CommandLine, SmbiosPortsAndOnboardDevicesAreOneEach) {
+  const auto line =
+      Parse({"-kernel", "k", "-smbios", "type=8,internal_reference=i,port_type=9", "-smbios", "type=8",
+             "-smbios", "type=41,kind=ethernet,pcidev=n", "-smbios", "type=41,instance=2"});
+  ASSERT_TRUE(line.has_value()) << line.error().message;
+  const SmbiosOptions& fields = line->config.smbios.fields;
+  ASSERT_EQ(fields.ports.size(), 2U);
+  EXPECT_EQ(fields.ports[0].port_type, 9);
+  EXPECT_FALSE(fields.ports[1].internal_reference.has_value());
+  ASSERT_EQ(fields.onboard.size(), 2U);
+  EXPECT_EQ(fields.onboard[0].kind, SmbiosOnboardKind::kEthernet);
+  EXPECT_EQ(fields.onboard[1].instance, 2);
+  EXPECT_THAT(ErrorOf({"-smbios", "type=41,kind=ETHERNET"}), HasSubstr("ethernet"));
+  EXPECT_THAT(ErrorOf({"-smbios", "type=8,connector_typ=1"}), HasSubstr("connector_type"));
+}
+
 TEST(CommandLine, SmbiosThatMakesNoSenseIsRefused) {
   EXPECT_THAT(ErrorOf({"-smbios", "vendor=x"}), HasSubstr("needs type= or file="));
-  EXPECT_THAT(ErrorOf({"-smbios", "type=9"}), HasSubstr("known are 0, 1, 2, 3, 4, 11 and 17"));
+  EXPECT_THAT(ErrorOf({"-smbios", "type=9"}), HasSubstr("known are 0, 1, 2, 3, 4, 8, 11, 17 and 41"));
   EXPECT_THAT(ErrorOf({"-smbios", "type=1,vendro=x"}), HasSubstr("unknown property 'vendro'"));
   EXPECT_THAT(ErrorOf({"-smbios", "type=0,release=x"}), HasSubstr("release=x"));
   EXPECT_THAT(ErrorOf({"-smbios", "type=4,max-speed=70000"}), HasSubstr("max-speed"));
   EXPECT_THAT(ErrorOf({"-smbios", "file=a,type=1"}), HasSubstr("no other property goes with it"));
-  EXPECT_THAT(ErrorOf({"-smbios", "type=41"}), HasSubstr("waits for descriptions"));
   EXPECT_THAT(ErrorOf({"-smbios", "type=11,value="}), HasSubstr("is empty"));
   EXPECT_THAT(ErrorOf({"-smbios", "type=1"}), HasSubstr("-smbios without -kernel waits for firmware"));
 }
@@ -370,7 +395,7 @@ TEST(CommandLine, PanicAndWatchdogHaveActions) {
   EXPECT_EQ(Parse({})->config.watchdog, WatchdogAction::kReset);
   EXPECT_THAT(ErrorOf({"-action", "panic=run"}), HasSubstr("known are pause, shutdown, exit-failure, none"));
   EXPECT_THAT(ErrorOf({"-watchdog-action", "bark"}), HasSubstr("known are reset, shutdown"));
-  EXPECT_THAT(ErrorOf({"-watchdog-action", "inject-nmi"}), HasSubstr("cannot inject NMIs yet"));
+  EXPECT_EQ(Parse({"-watchdog-action", "inject-nmi"})->config.watchdog, WatchdogAction::kInjectNmi);
 }
 
 TEST(CommandLine, GlobalChangesTheWatchdogsStrap) {

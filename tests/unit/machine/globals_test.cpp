@@ -33,6 +33,17 @@ TEST(Globals, ReachTheDeviceByItsClassesToo) {
             R"({"multifunction": "on"})");
 }
 
+TEST(Globals, ReachADevicesThreeNamesByWhatTheyHaveInCommon) {
+  for (const std::string_view driver :
+       {"virtio-rng-pci", "virtio-rng-pci-transitional", "virtio-rng-pci-non-transitional"}) {
+    EXPECT_EQ(With(driver, {}, {{"virtio-rng-device", "max-bytes", "5"}}), R"({"max-bytes": "5"})");
+    EXPECT_EQ(With(driver, {}, {{"virtio-rng-pci-base", "max-bytes", "5"}}), R"({"max-bytes": "5"})");
+  }
+  EXPECT_EQ(With("virtio-rng-pci-transitional", {}, {{"virtio-rng-pci", "max-bytes", "5"}}), "{}");
+  EXPECT_THAT(With("virtio-rng-pci-transitional", {}, {{"virtio-pci", "disable-legacy", "on"}}),
+              HasSubstr("there is no such property of 'virtio-rng-pci-transitional'"));
+}
+
 TEST(Globals, OfOtherDriversChangeNothing) {
   EXPECT_EQ(With("virtio-rng-pci", {}, {{"virtio-blk-pci", "serial", "x"}, {"e1000", "nonsense", "1"}}),
             "{}");

@@ -75,6 +75,8 @@ class LifecycleTest : public testing::Test {
     parts.emit = [this](std::string_view event, boost::json::object data) {
       log_.push_back(std::string(event) + (data.empty() ? "" : " " + JsonText(data)));
     };
+    parts.inject_nmi = [this] { log_.emplace_back("nmi"); };
+    parts.forget_errors = [this] { ++errors_forgotten_; };
     parts.exit = [this](int status) {
       log_.push_back("exit " + std::to_string(status));
       loop_->Stop();
@@ -104,6 +106,7 @@ class LifecycleTest : public testing::Test {
   std::vector<Device*> devices_{&device_};
   Result<> board_;
   bool flush_hangs_ = false;
+  unsigned errors_forgotten_ = 0;
   UniqueFunction<void(Result<>)> hung_flush_;
   std::unique_ptr<ControlLoop> loop_;
   std::unique_ptr<VmClock> clock_;
@@ -124,6 +127,16 @@ TEST_F(LifecycleTest, StartPausedWaitsForCont) {
   EXPECT_EQ(lifecycle_->state(), RunState::kPrelaunch);
   lifecycle_->Cont(Note("cont"));
   EXPECT_THAT(Log(), ElementsAre("device resume", "resume vcpus", "RESUME", "cont ok"));
+}
+
+TEST_F(LifecycleTest, ContForgetsDisksErrorsAndNothingElseDoes) {
+  MakeRunning();
+  lifecycle_->Stop(RunState::kIoError, Note("stop"));
+  lifecycle_->SystemReset();
+  lifecycle_->Cont(Note("cont"));
+  lifecycle_->Cont(Note("cont"));
+  EXPECT_THAT(Log(), testing::Contains("cont ok").Times(2));
+  EXPECT_EQ(errors_forgotten_, 1U) << "a VM that runs has nothing to go on with";
 }
 
 TEST_F(LifecycleTest, StopTakesVcpusOutBeforeDevicesAndFlushesLast) {
@@ -440,6 +453,39 @@ TEST_F(LifecycleTest, WatchdogThatIsOnlyToldLeavesTheGuestRunning) {
     EXPECT_EQ(Log().size(), 1u);
     EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
   }
+}
+
+TEST_F(LifecycleTest, WatchdogInjectsAnNmi) {
+  Lifecycle::Policy policy;
+  policy.watchdog = WatchdogAction::kInjectNmi;
+  MakeRunning(policy);
+  lifecycle_->WatchdogExpired();
+  EXPECT_THAT(Log(), ElementsAre(R"(WATCHDOG {"action": "inject-nmi"})", "nmi"));
+  EXPECT_EQ(lifecycle_->state(), RunState::kRunning);
+}
+
+TEST_F(LifecycleTest, ActionsChangeWhileItRuns) {
+  MakeRunning({});
+  ActionChanges changes;
+  changes.watchdog = WatchdogAction::kNone;
+  lifecycle_->SetActions(changes);
+  lifecycle_->WatchdogExpired();
+  EXPECT_THAT(Log(), ElementsAre(R"(WATCHDOG {"action": "none"})"));
+  changes = {};
+  changes.panic = PanicAction::kPause;
+  lifecycle_->SetActions(changes);
+  lifecycle_->WatchdogExpired();
+  lifecycle_->GuestPanicked();
+  EXPECT_THAT(Log(), ElementsAre(R"(WATCHDOG {"action": "none"})", R"(GUEST_PANICKED {"action": "pause"})",
+                                 "pause vcpus", "quiesce", "STOP", "flush"))
+      << "what was not named stays";
+  changes = {};
+  changes.reboot = RebootAction::kShutdown;
+  changes.shutdown = ShutdownAction::kPause;
+  lifecycle_->SetActions(changes);
+  lifecycle_->SystemReset();
+  EXPECT_THAT(Log(), testing::Contains(HasSubstr("SHUTDOWN")));
+  EXPECT_FALSE(lifecycle_->stuck());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "memory/guest_memory.h"
+#include "support/forged_poison.h"
 
 namespace nandu {
 namespace {
@@ -62,6 +63,45 @@ TEST_F(LostMemoryTest, EachThreadKnowsWhatItMet) {
   });
   other.join();
   EXPECT_EQ(LostMemory::MetByThisThread(), mine);
+}
+
+TEST_F(LostMemoryTest, BrokenPageIsKeptForTheThreadThatIsInTheGuest) {
+  const std::byte* const page = block->host() + 2 * kPage;
+  const uint64_t before = LostMemory::count();
+  LostMemory::EnterGuest();
+  ForgePoison(::gettid(), BUS_MCEERR_AO, page + kPage);
+  ForgePoison(::gettid(), BUS_MCEERR_AR, page);
+  ForgePoison(::gettid(), BUS_MCEERR_AO, page + kPage);
+  const std::optional<PoisonedMemory> met = LostMemory::LeaveGuest();
+  ASSERT_TRUE(met.has_value());
+  EXPECT_EQ(met->at, page) << "what was used comes before what was found";
+  EXPECT_EQ(met->kind, PoisonedMemory::Kind::kUsed);
+  EXPECT_EQ(LostMemory::count(), before) << "the page is the guest's to hear of";
+  LostMemory::EnterGuest();
+  EXPECT_FALSE(LostMemory::LeaveGuest().has_value());
+}
+
+TEST_F(LostMemoryTest, BrokenPageThatNobodyUsedIsToldOnce) {
+  ForgePoison(::gettid(), BUS_MCEERR_AO, block->host() + kPage);
+  eventfd_t told = 0;
+  EXPECT_EQ(::eventfd_read(event.get(), &told), 0);
+  EXPECT_EQ(LostMemory::TakeFound(), block->host() + kPage);
+  EXPECT_EQ(LostMemory::TakeFound(), nullptr);
+}
+
+TEST_F(LostMemoryTest, BrokenPageThatADeviceUsesIsLost) {
+  const uint64_t before = LostMemory::count();
+  ForgePoison(::gettid(), BUS_MCEERR_AR, block->host() + kPage);
+  EXPECT_EQ(LostMemory::count(), before + 1);
+}
+
+TEST_F(LostMemoryTest, RenewedPageWorks) {
+  ASSERT_TRUE(guest->Store<uint64_t>(Gpa{kPage}, 7));
+  EXPECT_TRUE(LostMemory::Renew(block->host() + kPage + 8));
+  uint64_t value = 1;
+  EXPECT_TRUE(guest->Load(Gpa{kPage}, &value));
+  EXPECT_EQ(value, 0U);
+  EXPECT_FALSE(LostMemory::Renew(&value)) << "it is no memory of a guest";
 }
 
 TEST(LostMemoryDeathTest, WhatIsNobodysMemoryEndsTheProcessAsEver) {

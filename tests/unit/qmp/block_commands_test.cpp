@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "qmp/commands/block.h"
 #include "qmp/server.h"
 #include "support/fake_chardev.h"
@@ -68,6 +69,39 @@ TEST_F(BlockCommands, ErrorEventIsQemus) {
       HasSubstr("\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"device\": \"\", \"node-name\": \"disk0\", "
                 "\"operation\": \"write\", \"action\": \"stop\", \"nospace\": true, "
                 "\"reason\": \"No space left on device\"}"));
+}
+
+// Member for member what QEMU 7.2 answers for a file that one disk uses and a drive that none does.
+TEST_F(BlockCommands, DisksAreToldAsQemuTellsThem) {
+  BlockFacts disk;
+  disk.qdev = "/machine/peripheral/disk0/virtio-backend";
+  disk.io_status = BlockIoStatus::kNospace;
+  disk.image.node_name = "f";
+  disk.image.driver = "file";
+  disk.image.filename = "d.raw";
+  disk.image.size_bytes = 1048576;
+  disk.image.detect_zeroes = "off";
+  BlockFacts unused = disk;
+  unused.drive = "dd";
+  unused.qdev.reset();
+  unused.io_status.reset();
+  machine.blocks = {disk, unused};
+  chardev->Type(R"({"execute": "query-block"})");
+  const boost::json::value answer = *ParseJson(chardev->TakeWritten());
+  boost::json::value told = *ParseJson(R"([{"io-status": "nospace", "device": "", "locked": false,
+    "removable": false, "inserted": {"iops_rd": 0, "detect_zeroes": "off", "image": {"virtual-size": 1048576,
+    "filename": "d.raw", "format": "file", "actual-size": 0, "dirty-flag": false}, "iops_wr": 0, "ro": false,
+    "node-name": "f", "backing_file_depth": 0, "drv": "file", "iops": 0, "bps_wr": 0, "write_threshold": 0,
+    "encrypted": false, "bps": 0, "bps_rd": 0, "cache": {"no-flush": false, "direct": false,
+    "writeback": true}, "file": "d.raw"}, "qdev": "/machine/peripheral/disk0/virtio-backend",
+    "type": "unknown"}])");
+  boost::json::object second = told.as_array()[0].as_object();
+  second["device"] = "dd";
+  second["removable"] = true;
+  second.erase("qdev");
+  second.erase("io-status");
+  told.as_array().push_back(second);
+  EXPECT_EQ(answer.as_object().at("return"), told) << JsonText(answer);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "machine/config.h"
 #include "machine/facets.h"
 
 namespace nandu {
@@ -18,6 +19,9 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
   UniqueFunction<void(Result<>)> pending;
   std::optional<uint64_t> guest_memory_bytes;  // nullopt: no balloon
   uint64_t guest_memory_target = 0;
+  ActionChanges actions;  // of the last set-action
+  std::optional<std::string> generation_guid;
+  std::vector<BlockFacts> blocks;
 
   void FinishPending(Result<> result = {}) { std::exchange(pending, nullptr)(std::move(result)); }
 
@@ -34,6 +38,8 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
   }
   void SystemReset() override { calls.push_back("reset"); }
   void SystemPowerdown() override { calls.push_back("powerdown"); }
+  void InjectNmi() override { calls.push_back("nmi"); }
+  void SetActions(const ActionChanges& changes) override { actions = changes; }
   void Quit() override { calls.push_back("quit"); }
 
   std::string name() const override { return "vm1"; }
@@ -46,12 +52,15 @@ class FakeMachine final : public LifecycleFacet, public InfoFacet, public Balloo
             {1, 101, "/machine/unattached/device[2]", 0, {}, 1, 0}};
   }
 
+  std::optional<std::string> VmGenerationGuid() const override { return generation_guid; }
+
   std::optional<uint64_t> GuestMemoryBytes() const override { return guest_memory_bytes; }
   bool SetGuestMemoryTarget(uint64_t bytes) override {
     guest_memory_target = bytes;
     return guest_memory_bytes.has_value();
   }
 
+  std::vector<BlockFacts> QueryBlock() const override { return blocks; }
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override {
     calls.push_back(Format("resize {} {}", name, size_bytes));
     Finish(std::move(done));

@@ -153,5 +153,35 @@ TEST_F(MachineCommands, EveryTypeTheSchemaNamesIsThereOnce) {
   }
 }
 
+TEST_F(MachineCommands, ActionsChangeThatAreNamed) {
+  chardev->Type(R"({"execute": "set-action", "arguments": {"reboot": "shutdown", "panic": "exit-failure"}})");
+  EXPECT_EQ(chardev->TakeWritten(), "{\"return\": {}}\r\n");
+  EXPECT_EQ(machine.actions.reboot, RebootAction::kShutdown);
+  EXPECT_EQ(machine.actions.panic, PanicAction::kExitFailure);
+  EXPECT_FALSE(machine.actions.shutdown || machine.actions.watchdog);
+  chardev->Type(R"({"execute": "watchdog-set-action", "arguments": {"action": "inject-nmi"}})");
+  EXPECT_EQ(chardev->TakeWritten(), "{\"return\": {}}\r\n");
+  EXPECT_EQ(machine.actions.watchdog, WatchdogAction::kInjectNmi);
+  chardev->Type(R"({"execute": "set-action", "arguments": {"shutdown": "poweroff"}})");
+  EXPECT_EQ(chardev->TakeWritten(), "{\"return\": {}}\r\n");
+  EXPECT_EQ(machine.actions.shutdown, ShutdownAction::kPowerOff);
+  chardev->Type(R"({"execute": "set-action", "arguments": {"panic": "bogus"}})");
+  EXPECT_THAT(chardev->TakeWritten(), HasSubstr("GenericError"));
+}
+
+TEST_F(MachineCommands, NmiButtonIsPressed) {
+  EXPECT_EQ(Ask("inject-nmi"), "{\"return\": {}}\r\n");
+  EXPECT_THAT(machine.calls, ElementsAre("nmi"));
+}
+
+TEST_F(MachineCommands, GenerationIdIsToldWhereThereIsOne) {
+  EXPECT_EQ(Ask("query-vm-generation-id"),
+            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"VM Generation ID device not "
+            "found\"}}\r\n");
+  machine.generation_guid = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87";
+  EXPECT_EQ(Ask("query-vm-generation-id"),
+            "{\"return\": {\"guid\": \"324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87\"}}\r\n");
+}
+
 }  // namespace
 }  // namespace nandu::testing

@@ -17,9 +17,10 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "devices/virtio/doorbell.h"
 #include "devices/virtio/virtqueue.h"
-#include "support/fake_guest.h"
 #include "support/driver_ring.h"
+#include "support/fake_guest.h"
 
 namespace nandu {
 
@@ -45,7 +46,9 @@ class FakeNotifier final : public QueueNotifier {
 class FakeDriver {
  public:
   explicit FakeDriver(const DriverRing::Options& options, uint64_t memory_bytes = uint64_t{16} << 20)
-      : guest_(memory_bytes), ring_(guest_, options), kick_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+      : guest_(memory_bytes),
+        ring_(guest_, options),
+        doorbell_(UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))) {}
 
   // The device's side; again after a save, with where it stood.
   Virtqueue TakeQueue(const QueuePosition& position = {}) {
@@ -60,8 +63,8 @@ class FakeDriver {
   std::optional<Used> NextUsed() { return ring_.NextUsed(); }
   std::string BytesOf(const SentChain& sent) const { return ring_.BytesOf(sent); }
 
-  int kick_fd() const { return kick_.get(); }
-  void Kick() const { ::eventfd_write(kick_.get(), 1); }
+  Doorbell* doorbell() { return &doorbell_; }
+  void Kick() { doorbell_.Ring(); }
 
   unsigned notifications() const { return notifier_.notifications(); }
   std::string why_broken() const { return notifier_.why_broken(); }
@@ -72,7 +75,7 @@ class FakeDriver {
   DriverRing ring_;
   FakeNotifier notifier_;
   QueueCounters counters_;
-  UniqueFd kick_;
+  Doorbell doorbell_;
 };
 
 }  // namespace nandu

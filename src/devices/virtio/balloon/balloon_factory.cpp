@@ -24,10 +24,13 @@ Result<> Validate(const VirtioBalloonOptions& options) {
 
 namespace {
 
+constexpr VirtioPciNames kNames = {
+    {"virtio-balloon-pci", "virtio-balloon-pci-transitional", "virtio-balloon-pci-non-transitional"},
+    "virtio-balloon",
+    "takes memory from the guest and gives it back"};
+
 Result<std::unique_ptr<Device>> CreateBalloon(DeviceHost& host, const std::string& id,
-                                              const boost::json::object& options) {
-  const VirtioBalloonOptions parsed = TRY(FromJson<VirtioBalloonOptions>(
-      options, {.path = "virtio-balloon-pci", .field_word = "property", .lenient = true}));
+                                              const VirtioBalloonOptions& parsed, std::string_view driver) {
   EventLoop* const loop = TRY(Prefix(host.FindIoLoop(parsed.iothread.value_or("")), id));
   BalloonDeviceConfig config;
   config.deflate_on_oom = parsed.deflate_on_oom;
@@ -39,23 +42,15 @@ Result<std::unique_ptr<Device>> CreateBalloon(DeviceHost& host, const std::strin
       std::make_shared<BalloonControl>(host.control(), host.clock(), [&host] { host.BalloonChanged(); });
   TRY(Prefix(host.OfferBalloon(control), id));
   // No MSI-X, as QEMU, unless vectors= asks for it.
-  const VirtioPciSpec spec{.id = id, .driver = "virtio-balloon-pci", .default_vectors = 0};
+  const VirtioPciSpec spec{.id = id, .driver = driver, .default_vectors = 0};
   return VirtioPciDevice::Create(
       host, spec, parsed, std::make_unique<BalloonDevice>(config, *loop, host.clock(), std::move(control)));
 }
 
 }  // namespace
 
-const DeviceFactory& VirtioBalloonPciFactory() {
-  static const DeviceFactory kFactory = {
-      .driver = "virtio-balloon-pci",
-      .aliases = {"virtio-balloon"},
-      .description = "takes memory from the guest and gives it back",
-      .bus = "PCI",
-      .options = [] { return &TypeOf<VirtioBalloonOptions>(); },
-      .create = CreateBalloon,
-  };
-  return kFactory;
+const DeviceFactory& VirtioBalloonPciFactory(VirtioPciVariant variant) {
+  return VirtioPciFactoryOf<kNames, VirtioBalloonOptions, CreateBalloon>(variant);
 }
 
 }  // namespace nandu

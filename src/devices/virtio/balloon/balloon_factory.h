@@ -9,6 +9,7 @@
 
 #include "base/described.h"
 #include "devices/virtio/virtio_pci_options.h"
+#include "devices/virtio/virtio_pci_variants.h"
 
 namespace nandu {
 
@@ -28,6 +29,6 @@ BOOST_DESCRIBE_STRUCT(VirtioBalloonOptions, (VirtioPciOptions),
                        iothread, qemu_4_0_config_size, free_page_hint, migrate_extra))
 Result<> Validate(const VirtioBalloonOptions& options);
 
-const DeviceFactory& VirtioBalloonPciFactory();
+const DeviceFactory& VirtioBalloonPciFactory(VirtioPciVariant variant = VirtioPciVariant::kPlain);
 
 }  // namespace nandu

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sys/eventfd.h>
 #include <utility>
 
 #include "base/check.h"
@@ -38,11 +37,11 @@ void BalloonQueues::Activate(ActivateArgs args, const std::vector<RequeuedChains
 
 void BalloonQueues::Start(ActiveQueue queue, const std::vector<ParkedChain>& parked) {
   const unsigned index = queue.index;
-  const int kick_fd = queue.kick_fd;
+  Doorbell& doorbell = *queue.doorbell;
   std::optional<Slot>& slot = slots_.at(index);
   slot.emplace(std::move(queue));
   TakeUp(*slot, parked);
-  slot->watch = loop_.Watch(kick_fd, [this, index] { Serve(index); });
+  slot->watch = doorbell.Watch(loop_, [this, index] { Serve(index); });
   if (index == balloon::kStatsQueue) {
     control_->ArmStatsTimer();
   }
@@ -112,7 +111,7 @@ void BalloonQueues::Serve(unsigned index) {
     queue.Flush();
     if (left <= 0) {
       counters_.paused_requests.Add(slot->chain ? 1 : 0);
-      ::eventfd_write(slot->active.kick_fd, 1);  // the rest in the next turn
+      slot->active.doorbell->Ring();  // the rest in the next turn
       return;
     }
   } while (queue.EnableKicks());

@@ -64,6 +64,7 @@ class BlkDevice final : public VirtioDevice {
   ~BlkDevice() override;
 
   const BlkCounters& counters() const { return shared_->counters; }
+  bool writeback() const { return shared_->writeback.load(std::memory_order_relaxed); }  // any thread
 
   uint16_t type() const override { return 2; }
   std::string_view name() const override { return "virtio-blk"; }

@@ -105,25 +105,30 @@ Result<std::vector<EventLoop*>> LoopsOf(DeviceHost& host, const VirtioBlkOptions
   return loops;
 }
 
-UniqueFunction<bool(const BlkError&)> ErrorReporter(DeviceHost& host, const std::string& id,
-                                                    const std::string& drive, const BlkDeviceConfig& config,
-                                                    const std::string& node_name) {
+DiskFacts FactsOf(const std::string& drive, const BlkDeviceConfig& config, const std::string& node_name) {
   const auto stops = [](BlkErrorPolicy policy) {
     return policy == BlkErrorPolicy::kStop || policy == BlkErrorPolicy::kEnospc;
   };
-  const bool tells_no_space = stops(config.read_errors) || stops(config.write_errors);
+  DiskFacts facts;
   // A disk may name a node or a -drive; the two have names of one kind.
-  const std::string drive_id = drive == node_name ? std::string() : drive;
-  return [&host, id, drive_id, node_name, tells_no_space](const BlkError& error) {
+  facts.drive = drive == node_name ? std::string() : drive;
+  facts.node_name = node_name;
+  facts.tells_status = stops(config.read_errors) || stops(config.write_errors);
+  return facts;
+}
+
+UniqueFunction<bool(const BlkError&)> ErrorReporter(DeviceHost& host, const std::string& id,
+                                                    const DiskFacts& facts) {
+  return [&host, id, facts](const BlkError& error) {
     BlockError told;
     told.device = id;
-    told.drive = drive_id;
-    told.node_name = node_name;
+    told.drive = facts.drive;
+    told.node_name = facts.node_name;
     told.is_read = error.is_read;
     told.action = error.action == BlkErrorPolicy::kStop     ? BlockError::Action::kStop
                   : error.action == BlkErrorPolicy::kIgnore ? BlockError::Action::kIgnore
                                                             : BlockError::Action::kReport;
-    if (tells_no_space) {
+    if (facts.tells_status) {
       told.no_space = error.no_space;
     }
     told.sys_errno = error.sys_errno;
@@ -132,27 +137,36 @@ UniqueFunction<bool(const BlkError&)> ErrorReporter(DeviceHost& host, const std:
 }
 
 Result<std::unique_ptr<Device>> Build(DeviceHost& host, const std::string& id,
-                                      const VirtioBlkOptions& options) {
+                                      const VirtioBlkOptions& options, std::string_view driver) {
   std::shared_ptr<BlockNode> node = TRY(options.share_rw ? host.ClaimSharedBlockNode(options.drive, id)
                                                          : host.ClaimBlockNode(options.drive, id));
   BlkDeviceConfig config = TRY(ConfigOf(options, node->limits(), host.vcpu_count()));
   TRY(CheckNode(config, *node));
   const std::vector<EventLoop*> loops = TRY(LoopsOf(host, options, config.queues));
-  config.on_error = ErrorReporter(host, id, options.drive, config, node->node_name());
+  const DiskFacts facts = FactsOf(options.drive, config, node->node_name());
+  config.on_error = ErrorReporter(host, id, facts);
   VirtioPciSpec spec;
   spec.id = id;
-  spec.driver = "virtio-blk-pci";
+  spec.driver = driver;
   spec.default_vectors = config.queues + 1U;  // as QEMU: the configuration's and one per queue
   spec.bootindex = options.bootindex;
   std::unique_ptr<BlkDevice> device = TRY(BlkDevice::Create(std::move(config), loops, std::move(node)));
+  spec.disk = [facts, disk = device.get()] {  // which the PCI device owns
+    DiskFacts now = facts;
+    now.writeback = disk->writeback();
+    return now;
+  };
   return VirtioPciDevice::Create(host, spec, options, std::move(device));
 }
 
+constexpr VirtioPciNames kNames = {
+    {"virtio-blk-pci", "virtio-blk-pci-transitional", "virtio-blk-pci-non-transitional"},
+    "virtio-blk",
+    "disk"};
+
 Result<std::unique_ptr<Device>> CreateBlk(DeviceHost& host, const std::string& id,
-                                          const boost::json::object& options) {
-  const VirtioBlkOptions parsed = TRY(FromJson<VirtioBlkOptions>(
-      options, {.path = "virtio-blk-pci", .field_word = "property", .lenient = true}));
-  return Prefix(Build(host, id, parsed), id);
+                                          const VirtioBlkOptions& parsed, std::string_view driver) {
+  return Prefix(Build(host, id, parsed, driver), id);
 }
 
 }  // namespace
@@ -247,16 +261,8 @@ Result<> Validate(const VirtioBlkOptions& options) {
   return {};
 }
 
-const DeviceFactory& VirtioBlkPciFactory() {
-  static const DeviceFactory kFactory = {
-      .driver = "virtio-blk-pci",
-      .aliases = {"virtio-blk"},
-      .description = "disk",
-      .bus = "PCI",
-      .options = [] { return &TypeOf<VirtioBlkOptions>(); },
-      .create = CreateBlk,
-  };
-  return kFactory;
+const DeviceFactory& VirtioBlkPciFactory(VirtioPciVariant variant) {
+  return VirtioPciFactoryOf<kNames, VirtioBlkOptions, CreateBlk>(variant);
 }
 
 }  // namespace nandu

@@ -10,6 +10,7 @@
 
 #include "base/described.h"
 #include "devices/virtio/virtio_pci_options.h"
+#include "devices/virtio/virtio_pci_variants.h"
 
 namespace nandu {
 
@@ -72,6 +73,6 @@ Result<> Validate(const VirtioBlkOptions& options);
 // For each queue the index of the mapping's entry that serves it.
 Result<std::vector<size_t>> QueueEntries(const std::vector<IothreadVqMapping>& mapping, unsigned queues);
 
-const DeviceFactory& VirtioBlkPciFactory();
+const DeviceFactory& VirtioBlkPciFactory(VirtioPciVariant variant = VirtioPciVariant::kPlain);
 
 }  // namespace nandu

@@ -1,7 +1,6 @@
 #include "devices/virtio/blk/blk_queue.h"
 
 #include <cerrno>
-#include <sys/eventfd.h>
 
 #include "base/check.h"
 #include "base/format.h"
@@ -38,15 +37,15 @@ BlkQueue::~BlkQueue() { NANDU_CHECK(!queue_, "a block device is quiesced before 
 
 void BlkQueue::Start(ActiveQueue active, const std::vector<ParkedChain>& parked) {
   queue_.emplace(std::move(active.queue));
-  kick_fd_ = active.kick_fd;
+  doorbell_ = active.doorbell;
   gate_.Open();
   for (const ParkedChain& each : parked) {
     if (std::optional<DescChain> chain = queue_->Unpark(each)) {
       Begin(std::move(*chain));
     }
   }
-  watch_ = loop_.Watch(
-      kick_fd_, [this] { Serve(); }, [this] { return queue_->HasAvailable(); });
+  watch_ = doorbell_->Watch(
+      loop_, [this] { Serve(); }, [this] { return queue_->HasAvailable(); });
 }
 
 void BlkQueue::Stop(UniqueFunction<void(std::optional<QueueAtRest>)> done) {
@@ -72,7 +71,7 @@ void BlkQueue::Serve() {
       Begin(std::move(*chain));
       if (--budget == 0) {
         shared_->counters.turns_cut.Add();
-        ::eventfd_write(kick_fd_, 1);
+        doorbell_->Ring();
         return;
       }
     }

@@ -67,7 +67,7 @@ class BlkQueue {
   const std::shared_ptr<BlkShared> shared_;
   const UniqueFunction<void()> flush_;
   std::optional<Virtqueue> queue_;
-  int kick_fd_ = -1;
+  Doorbell* doorbell_ = nullptr;
   std::unique_ptr<EventWatch> watch_;
   Gate gate_;
   std::vector<ParkedChain> parked_;

@@ -78,10 +78,10 @@ void ConsoleData::PlaceQueue(ActiveQueue queue) {
   const unsigned index = queue.index;
   const bool known = index < 2 || multiport();
   counters_.ignored_queues.Add(known ? 0 : 1);
-  const int kick_fd = queue.kick_fd;
+  Doorbell& doorbell = *queue.doorbell;
   Slot& slot = slots_.insert_or_assign(index, Slot{std::move(queue), nullptr}).first->second;
   if (known) {
-    slot.watch = loop_.Watch(kick_fd, [this, index] { OnKick(index); });
+    slot.watch = doorbell.Watch(loop_, [this, index] { OnKick(index); });
   }
   for (auto& [number, port] : ports_) {
     if (console::ReceiveQueueOf(number) == index) {

@@ -85,10 +85,13 @@ class PortDevice final : public Device {
   const uint32_t number_;
 };
 
+constexpr VirtioPciNames kNames = {
+    {"virtio-serial-pci", "virtio-serial-pci-transitional", "virtio-serial-pci-non-transitional"},
+    "virtio-serial",
+    "a bus for consoles and serial ports"};
+
 Result<std::unique_ptr<Device>> CreateBus(DeviceHost& host, const std::string& id,
-                                          const boost::json::object& options) {
-  const VirtioSerialOptions parsed = TRY(FromJson<VirtioSerialOptions>(
-      options, {.path = "virtio-serial-pci", .field_word = "property", .lenient = true}));
+                                          const VirtioSerialOptions& parsed, std::string_view driver) {
   EventLoop* const loop = TRY(host.FindIoLoop({}));
   auto console = std::make_unique<ConsoleDevice>(
       host.control(), *loop,
@@ -96,7 +99,7 @@ Result<std::unique_ptr<Device>> CreateBus(DeviceHost& host, const std::string& i
   ConsoleDevice& device = *console;
   VirtioPciSpec spec;
   spec.id = id;
-  spec.driver = "virtio-serial-pci";
+  spec.driver = driver;
   std::unique_ptr<Device> pci_device = TRY(VirtioPciDevice::Create(host, spec, parsed, std::move(console)));
   // As QEMU names buses: ID.0, or KIND.N for a device without an id.
   std::string bus_id = id + ".0";
@@ -150,16 +153,8 @@ Result<> Validate(const VirtioSerialOptions& options) {
   return {};
 }
 
-const DeviceFactory& VirtioSerialPciFactory() {
-  static const DeviceFactory kFactory = {
-      .driver = "virtio-serial-pci",
-      .aliases = {"virtio-serial"},
-      .description = "a bus for consoles and serial ports",
-      .bus = "PCI",
-      .options = [] { return &TypeOf<VirtioSerialOptions>(); },
-      .create = CreateBus,
-  };
-  return kFactory;
+const DeviceFactory& VirtioSerialPciFactory(VirtioPciVariant variant) {
+  return VirtioPciFactoryOf<kNames, VirtioSerialOptions, CreateBus>(variant);
 }
 
 const DeviceFactory& VirtconsoleFactory() {

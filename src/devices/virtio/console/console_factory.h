@@ -11,6 +11,7 @@
 
 #include "base/described.h"
 #include "devices/virtio/virtio_pci_options.h"
+#include "devices/virtio/virtio_pci_variants.h"
 
 namespace nandu {
 
@@ -35,7 +36,7 @@ struct VirtioPortOptions {
 };
 BOOST_DESCRIBE_STRUCT(VirtioPortOptions, (), (bus, chardev, name, nr))
 
-const DeviceFactory& VirtioSerialPciFactory();
+const DeviceFactory& VirtioSerialPciFactory(VirtioPciVariant variant = VirtioPciVariant::kPlain);
 const DeviceFactory& VirtconsoleFactory();
 const DeviceFactory& VirtserialportFactory();
 

@@ -81,8 +81,7 @@ void NetData::ActivateQueue(ActiveQueue queue) {
   const unsigned index = queue.index;
   if (index == control_index() && (state_.features & net::kFeatureCtrlVq) != 0) {
     control_.emplace(std::move(queue));
-    control_watch_ = loop_.Watch(
-        control_->kick_fd, [this] { ServeControl(); }, nullptr);
+    control_watch_ = control_->doorbell->Watch(loop_, [this] { ServeControl(); });
     return;
   }
   const unsigned pair = index / 2;
@@ -92,7 +91,7 @@ void NetData::ActivateQueue(ActiveQueue queue) {
     ignored_.push_back(std::move(queue));
     return;
   }
-  pairs_[pair].kick_fd.at(index % 2) = queue.kick_fd;
+  pairs_[pair].doorbells.at(index % 2) = queue.doorbell;
   ServeHere(std::move(queue));
   StartPairs();
 }
@@ -145,7 +144,7 @@ void NetData::GiveToKernel(unsigned index) {
   Pair& mine = pairs_[index / 2];
   std::optional<ActiveQueue>& kernel = mine.kernel.at(index % 2);
   std::optional<QueueAtRest> rest = TakeFromHere(index);
-  kernel.emplace(ActiveQueue{index, std::move(rest->queue), mine.kick_fd.at(index % 2)});
+  kernel.emplace(ActiveQueue{index, std::move(rest->queue), mine.doorbells.at(index % 2)});
   if (const Result<> started = vhost_->Start(*kernel, *dma_); !started) {
     ActiveQueue back = std::move(*kernel);
     kernel.reset();

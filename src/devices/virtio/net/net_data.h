@@ -48,7 +48,7 @@ class NetData {
     std::unique_ptr<NetRx> rx;
     std::unique_ptr<NetTx> tx;
     std::array<std::optional<ActiveQueue>, 2> kernel;
-    std::array<int, 2> kick_fd{-1, -1};
+    std::array<Doorbell*, 2> doorbells{};
   };
   unsigned control_index() const;
   Result<> ConfigureBackend();

@@ -81,17 +81,20 @@ void ApplyVhost(NetBackend& backend, unsigned pairs, uint64_t* features, VirtioP
   }
 }
 
+constexpr VirtioPciNames kNames = {
+    {"virtio-net-pci", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional"},
+    "virtio-net",
+    "network card"};
+
 Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& id,
-                                          const boost::json::object& options) {
-  const VirtioNetOptions parsed = TRY(FromJson<VirtioNetOptions>(
-      options, {.path = "virtio-net-pci", .field_word = "property", .lenient = true}));
+                                          const VirtioNetOptions& parsed, std::string_view driver) {
   const std::shared_ptr<NetBackend> backend = TRY(FindBackend(host, id, parsed));
   NetDeviceConfig config;
   config.mac = TRY(ParseMac(parsed.mac ? *parsed.mac : host.DefaultMac()));
   config.features = NetFeatures(parsed, *backend);
   config.pairs = parsed.mq ? backend->queue_pairs() : 1;
   if (config.pairs > net::kMaxPairs) {
-    return Fail(Errc::kInvalidArgument, "virtio-net-pci: {} queue pairs are too many; {} are possible",
+    return Fail(Errc::kInvalidArgument, "{}: {} queue pairs are too many; {} are possible", driver,
                 config.pairs, net::kMaxPairs);
   }
   config.rx_queue_size = parsed.rx_queue_size;
@@ -111,7 +114,7 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
   auto device = std::make_unique<NetDevice>(config, *loop, backend, std::move(channels));
   VirtioPciSpec spec;
   spec.id = id;
-  spec.driver = "virtio-net-pci";
+  spec.driver = driver;
   spec.default_vectors =
       2 * config.pairs + 2;  // as QEMU: one per queue, the control queue, the configuration
   spec.bootindex = parsed.bootindex;
@@ -214,16 +217,8 @@ uint64_t NetFeatures(const VirtioNetOptions& o, const NetBackend& backend) {
   return features;
 }
 
-const DeviceFactory& VirtioNetPciFactory() {
-  static const DeviceFactory kFactory = {
-      .driver = "virtio-net-pci",
-      .aliases = {"virtio-net"},
-      .description = "network card",
-      .bus = "PCI",
-      .options = [] { return &TypeOf<VirtioNetOptions>(); },
-      .create = CreateNet,
-  };
-  return kFactory;
+const DeviceFactory& VirtioNetPciFactory(VirtioPciVariant variant) {
+  return VirtioPciFactoryOf<kNames, VirtioNetOptions, CreateNet>(variant);
 }
 
 }  // namespace nandu

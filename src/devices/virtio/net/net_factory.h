@@ -11,6 +11,7 @@
 #include "base/described.h"
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/virtio_pci_options.h"
+#include "devices/virtio/virtio_pci_variants.h"
 
 namespace nandu {
 
@@ -94,6 +95,6 @@ Result<net::Mac> ParseMac(const std::string& text);
 // What is offered to the guest over this backend.
 uint64_t NetFeatures(const VirtioNetOptions& options, const NetBackend& backend);
 
-const DeviceFactory& VirtioNetPciFactory();
+const DeviceFactory& VirtioNetPciFactory(VirtioPciVariant variant = VirtioPciVariant::kPlain);
 
 }  // namespace nandu

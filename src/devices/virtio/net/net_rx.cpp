@@ -45,8 +45,8 @@ NetRx::NetRx(EventLoop& loop, ActiveQueue queue, NetChannel& channel, const NetF
       filter_(filter),
       counters_(counters),
       spill_(net::kHeaderBytes + net::kMaxFrameBytes) {
-  watch_ = loop_.Watch(
-      queue_.kick_fd, [this] { Serve(); },
+  watch_ = queue_.doorbell->Watch(
+      loop_, [this] { Serve(); },
       [this] { return started_ && stock_.empty() && queue_.queue.HasAvailable(); });
 }
 

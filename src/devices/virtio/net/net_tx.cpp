@@ -12,8 +12,8 @@ constexpr unsigned kFramesPerFlush = 64;  // the driver gets its buffers back
 NetTx::NetTx(EventLoop& loop, ActiveQueue queue, NetChannel& channel, const NetFraming& framing,
              NetCounters& counters)
     : loop_(loop), queue_(std::move(queue)), channel_(channel), framing_(framing), counters_(counters) {
-  watch_ = loop_.Watch(
-      queue_.kick_fd, [this] { Serve(); }, [this] { return !busy_ && queue_.queue.HasAvailable(); });
+  watch_ = queue_.doorbell->Watch(
+      loop_, [this] { Serve(); }, [this] { return !busy_ && queue_.queue.HasAvailable(); });
 }
 
 NetTx::~NetTx() = default;

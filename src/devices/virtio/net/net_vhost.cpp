@@ -62,7 +62,7 @@ Result<> NetVhost::HandOver(Running& ring, const ActiveQueue& queue, DmaSpace& d
     memory_ = dma.Current();
   }
   ring.at.next_avail = queue.queue.position().next_avail;
-  ring.at.kick_fd = queue.kick_fd;
+  ring.at.kick_fd = queue.doorbell->fd();
   ring.at.call_fd = CallFd(ring);
   TRY(Locate(*memory_, queue.queue.config(), &ring.at));
   VhostPair& pair = PairOf(queue.index);
@@ -76,6 +76,9 @@ Result<> NetVhost::Start(ActiveQueue& queue, DmaSpace& dma) {
   ring.call = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!ring.call) {
     return FailErrno(errno, "an eventfd");
+  }
+  if (queue.doorbell->fd() < 0) {
+    return Fail(Errc::kBusy, "its doorbell has no eventfd, since this process may open no more files");
   }
   if (queue.queue.broken()) {
     return Fail(Errc::kInvalidArgument, "the ring is malformed");

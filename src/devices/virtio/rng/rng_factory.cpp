@@ -26,31 +26,26 @@ Result<> Validate(const VirtioRngOptions& options) {
 
 namespace {
 
+constexpr VirtioPciNames kNames = {
+    {"virtio-rng-pci", "virtio-rng-pci-transitional", "virtio-rng-pci-non-transitional"},
+    "virtio-rng",
+    "random numbers from the host"};
+
 Result<std::unique_ptr<Device>> CreateRng(DeviceHost& host, const std::string& id,
-                                          const boost::json::object& options) {
-  const VirtioRngOptions parsed = TRY(FromJson<VirtioRngOptions>(
-      options, {.path = "virtio-rng-pci", .field_word = "property", .lenient = true}));
+                                          const VirtioRngOptions& parsed, std::string_view driver) {
   EventLoop* const loop = TRY(host.FindIoLoop({}));
   RngLimit limit;
   limit.max_bytes = parsed.max_bytes.value_or(limit.max_bytes);
   limit.period_ms = parsed.period;
   auto device = std::make_unique<RngDevice>(*loop, host.clock(), std::make_unique<HostEntropy>(), limit);
-  return VirtioPciDevice::Create(host, {.id = id, .driver = "virtio-rng-pci", .default_vectors = 2}, parsed,
+  return VirtioPciDevice::Create(host, {.id = id, .driver = driver, .default_vectors = 2}, parsed,
                                  std::move(device));
 }
 
 }  // namespace
 
-const DeviceFactory& VirtioRngPciFactory() {
-  static const DeviceFactory kFactory = {
-      .driver = "virtio-rng-pci",
-      .aliases = {"virtio-rng"},
-      .description = "random numbers from the host",
-      .bus = "PCI",
-      .options = [] { return &TypeOf<VirtioRngOptions>(); },
-      .create = CreateRng,
-  };
-  return kFactory;
+const DeviceFactory& VirtioRngPciFactory(VirtioPciVariant variant) {
+  return VirtioPciFactoryOf<kNames, VirtioRngOptions, CreateRng>(variant);
 }
 
 }  // namespace nandu

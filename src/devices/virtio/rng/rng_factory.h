@@ -9,6 +9,7 @@
 
 #include "base/described.h"
 #include "devices/virtio/virtio_pci_options.h"
+#include "devices/virtio/virtio_pci_variants.h"
 
 namespace nandu {
 
@@ -20,6 +21,6 @@ struct VirtioRngOptions : VirtioPciOptions {
 BOOST_DESCRIBE_STRUCT(VirtioRngOptions, (VirtioPciOptions), (rng, max_bytes, period))
 Result<> Validate(const VirtioRngOptions& options);
 
-const DeviceFactory& VirtioRngPciFactory();
+const DeviceFactory& VirtioRngPciFactory(VirtioPciVariant variant = VirtioPciVariant::kPlain);
 
 }  // namespace nandu

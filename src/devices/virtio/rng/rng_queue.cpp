@@ -1,7 +1,6 @@
 #include "devices/virtio/rng/rng_queue.h"
 
 #include <algorithm>
-#include <sys/eventfd.h>
 
 #include "base/checked.h"
 
@@ -18,7 +17,7 @@ RngQueue::RngQueue(EventLoop& loop, Clock& clock, EntropySource& source, const R
 
 void RngQueue::Start(ActiveQueue active, const std::vector<ParkedChain>& parked) {
   queue_.emplace(std::move(active.queue));
-  kick_fd_ = active.kick_fd;
+  doorbell_ = active.doorbell;
   // A saved state may hold them, although this device parks nothing.
   for (const ParkedChain& each : parked) {
     if (std::optional<DescChain> chain = queue_->Unpark(each)) {
@@ -26,7 +25,7 @@ void RngQueue::Start(ActiveQueue active, const std::vector<ParkedChain>& parked)
     }
   }
   queue_->Flush();
-  watch_ = loop_.Watch(active.kick_fd, [this] { Serve(); });
+  watch_ = doorbell_->Watch(loop_, [this] { Serve(); });
 }
 
 std::optional<QueueAtRest> RngQueue::Stop() {
@@ -57,7 +56,7 @@ void RngQueue::Serve() {
     }
     queue_->Flush();
     if (answered == kRequestsPerTurn) {
-      ::eventfd_write(kick_fd_, 1);  // the rest in the next turn
+      doorbell_->Ring();  // the rest in the next turn
       return;
     }
   } while (queue_->EnableKicks() && Budget() > 0);

@@ -53,7 +53,7 @@ class RngQueue {
   const RngLimit limit_;
   RngCounters counters_;
   std::optional<Virtqueue> queue_;
-  int kick_fd_ = -1;
+  Doorbell* doorbell_ = nullptr;
   std::unique_ptr<EventWatch> watch_;
   uint64_t used_bytes_ = 0;  // in this period
   Timer* timer_ = nullptr;

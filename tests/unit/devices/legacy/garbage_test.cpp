@@ -4,102 +4,27 @@
 #include <gtest/gtest.h>
 #include <random>
 
-#include "devices/legacy/dma_controller.h"
-#include "devices/legacy/hpet.h"
-#include "devices/legacy/i8042.h"
-#include "devices/legacy/i8254.h"
-#include "devices/legacy/i8259.h"
-#include "devices/legacy/ich9_ahci.h"
-#include "devices/legacy/ich9_lpc.h"
-#include "devices/legacy/ich9_smbus.h"
-#include "devices/legacy/ioapic.h"
 #include "devices/legacy/legacy_ports.h"
-#include "devices/legacy/rtc.h"
-#include "devices/legacy/serial_device.h"
-#include "devices/legacy/vmport.h"
-#include "devices/pci/pci_bus.h"
-#include "support/fake_memory.h"
-#include "support/fake_vcpu_registers.h"
+#include "state/document.h"
+#include "state/state.h"
+#include "support/legacy_board.h"
 
 namespace nandu {
 namespace {
 
-constexpr uint16_t kAhciPorts = 0xc000;
-constexpr uint32_t kAhciRegisters = 0xfebf0000;
-
-struct Board {
-  Board() {
-    Hpet::Options options;
-    options.claim_gsi = [this](unsigned gsi) {
-      return std::make_unique<FakeIrqShare>(gsi < 16 ? host.isa[gsi] : high.at(gsi - 16));
-    };
-    hpet = Hpet::Create(host, std::move(options)).value();
-    rtc = Rtc::Create(host, hpet->rtc_line(), {}).value();
-    i8042 = I8042::Create(host).value();
-    serial = SerialDevice::Create(host, {.id = "s", .chardev = terminal}).value();
-    Ich9Lpc::Gsis gsis;
-    for (unsigned i = 0; i < IrqRouter::kPirqs; i++) {
-      gsis[i] = std::make_unique<FakeIrqShare>(high[i]);
-    }
-    lpc = Ich9Lpc::Create(host, bus, std::move(gsis)).value();
-    lpc->SetUpAsFirmware();
-    pic = I8259::Create(host, intr).value();
-    pit = I8254::Create(host, std::make_unique<FakeIrqShare>(host.isa[0])).value();
-    ioapic = IoApic::Create(host, processors).value();
-    ahci = Ich9Ahci::Create(host, bus).value();
-    smbus = Ich9Smbus::Create(bus).value();
-    dma = IsaDma::Create(host).value();
-    vmport = Vmport::Create(host, {.registers = backdoor}).value();
-    SetUp();
+// What an IOAPIC may rely on: a message never leaves the local APICs' range, and routed pins only send
+// theirs.
+struct Processors final : IoApicOutput {
+  void SetRoute(unsigned pin, const std::optional<MsiMessage>& message) override { routes.at(pin) = message; }
+  void Send(const MsiMessage& message) override {
+    EXPECT_EQ(message.address & ~uint64_t{0xffff4}, 0xfee00000u);
+    EXPECT_NE(std::ranges::find(routes, std::optional(message)), routes.end());
   }
-  // What firmware does: places for BARs, decoding, bus mastering.
-  void SetUp() {
-    PciBus& root = bus;
-    static_cast<void>(root.WriteConfig(0, 0xfa, 0x20, 4, kAhciPorts));
-    static_cast<void>(root.WriteConfig(0, 0xfa, 0x24, 4, kAhciRegisters));
-    static_cast<void>(root.WriteConfig(0, 0xfa, 0x04, 2, 7));
-    static_cast<void>(root.WriteConfig(0, 0xfb, 0x04, 2, 1));
-    smbus->SetUpAsFirmware();
-  }
-  std::vector<Device*> devices() {
-    return {hpet.get(), rtc.get(),   i8042.get(), serial.get(), lpc.get(),
-            ahci.get(), smbus.get(), dma.get(),   vmport.get(), pic.get(), pit.get(), ioapic.get()};
-  }
-
-  // What an IOAPIC may rely on: a message never leaves the local APICs' range, and routed pins only send
-  // theirs.
-  struct Processors final : IoApicOutput {
-    void SetRoute(unsigned pin, const std::optional<MsiMessage>& message) override {
-      routes.at(pin) = message;
-    }
-    void Send(const MsiMessage& message) override {
-      EXPECT_EQ(message.address & ~uint64_t{0xffff4}, 0xfee00000u);
-      EXPECT_NE(std::ranges::find(routes, std::optional(message)), routes.end());
-    }
-    bool IsHeld(uint8_t /*vector*/) override { return true; }
-    std::array<std::optional<MsiMessage>, IoApic::kPins> routes;
-  };
-
-  FakeHost host;
-  std::array<FakeIrqLine, 8> high;
-  FakeIrqLine intr;
-  Processors processors;
-  std::shared_ptr<FakeChardev> terminal = host.AddChardev("t");
-  PciBus bus{RootBus(host)};
-  std::unique_ptr<Hpet> hpet;
-  std::unique_ptr<Rtc> rtc;
-  std::unique_ptr<I8042> i8042;
-  std::unique_ptr<SerialDevice> serial;
-  std::unique_ptr<Ich9Lpc> lpc;
-  std::unique_ptr<I8259> pic;
-  std::unique_ptr<I8254> pit;
-  std::unique_ptr<IoApic> ioapic;
-  std::unique_ptr<Ich9Ahci> ahci;
-  std::unique_ptr<Ich9Smbus> smbus;
-  std::unique_ptr<IsaDma> dma;
-  std::shared_ptr<FakeVcpuRegisters> backdoor = std::make_shared<FakeVcpuRegisters>();
-  std::unique_ptr<Vmport> vmport;
+  bool IsHeld(uint8_t /*vector*/) override { return true; }
+  std::array<std::optional<MsiMessage>, IoApic::kPins> routes;
 };
+
+using Board = LegacyBoard<Processors>;
 
 // Lines of the controllers, and what processors tell them.
 void Interrupt(Board& board, std::mt19937& random) {
@@ -115,18 +40,34 @@ void Interrupt(Board& board, std::mt19937& random) {
 
 // One access somewhere on the board.
 void Poke(Board& board, std::mt19937& random) {
-  constexpr std::array<uint16_t, 18> kPorts = {0x00,  0x20,  0x40,  0x60,  0x70,  0x92,  0xa0,  0xb2,            0xd0,
-                                               0x3f8, 0x4d0, 0x600, 0x660, 0x700, 0xcf8, 0x5658, kAhciPorts + 16, 0x80};
+  constexpr std::array<uint16_t, 18> kPorts = {0x00,
+                                               0x20,
+                                               0x40,
+                                               0x60,
+                                               0x70,
+                                               0x92,
+                                               0xa0,
+                                               0xb2,
+                                               0xd0,
+                                               0x3f8,
+                                               0x4d0,
+                                               0x600,
+                                               0x660,
+                                               0x700,
+                                               0xcf8,
+                                               0x5658,
+                                               Board::kAhciPorts + 16,
+                                               0x80};
   constexpr std::array<uint64_t, 4> kIoApic = {0xfec00000, 0xfec00010, 0xfec00040, 0xfec00080};
   const unsigned size = 1u << random() % 4;
   const uint64_t value = uint64_t{random()} << 32 | random();
   const auto port = static_cast<uint16_t>(kPorts[random() % kPorts.size()] + random() % 16);
   switch (random() % 14) {
     case 11:
-      static_cast<void>(board.host.memory.Write(kAhciRegisters + random() % 0x400 / 4 * 4, size,
+      static_cast<void>(board.host.memory.Write(Board::kAhciRegisters + random() % 0x400 / 4 * 4, size,
                                                 random() % 2 != 0 ? value : 0x17));
       break;
-    case 12: board.host.memory.Read(kAhciRegisters + random() % 0x1000, size); break;
+    case 12: board.host.memory.Read(Board::kAhciRegisters + random() % 0x1000, size); break;
     case 13:
       // A backdoor command that exists, more often than not.
       board.backdoor->now = {
@@ -137,8 +78,8 @@ void Poke(Board& board, std::mt19937& random) {
     case 1: static_cast<void>(board.host.memory.Write(0xfed00000 + random() % 0x400, size, value)); break;
     case 2: static_cast<void>(board.host.memory.Write(0xfed1c000 + random() % 0x4000, size, value)); break;
     case 3:
-      static_cast<void>(board.bus.WriteConfig(0, 0xf8, static_cast<uint16_t>(random() % 64 * 4), 4,
-                                              static_cast<uint32_t>(value)));
+      static_cast<void>(board.bus->WriteConfig(0, 0xf8, static_cast<uint16_t>(random() % 64 * 4), 4,
+                                               static_cast<uint32_t>(value)));
       break;
     case 4: board.host.io.Read(port, size > 4 ? 4 : size); break;
     case 5:
@@ -186,7 +127,7 @@ TEST(Garbage, ResetAfterItGivesAFreshBoard) {
   }
   board.lpc->SetUpAsFirmware();
   board.SetUp();
-  EXPECT_EQ(board.host.memory.Read(kAhciRegisters + 0x118, 4), 6u);
+  EXPECT_EQ(board.host.memory.Read(Board::kAhciRegisters + 0x118, 4), 6u);
   EXPECT_EQ(In(board.host, 0x700), 0x00);
   EXPECT_EQ(In(board.host, 0x09), 0xff);
   EXPECT_EQ(board.host.io.Read(0x672, 2), 4u);

@@ -63,7 +63,7 @@ TEST_P(AllocationTest, DiskReadAllocatesNothingOnceWarm) {
   auto shared = std::make_shared<BlkShared>();
   shared->size_bytes = 4096;
   BlkQueue queue(loop, std::make_unique<KeepingChannel>(kept), shared, 16);
-  queue.Start({0, driver.TakeQueue(), driver.kick_fd()}, {});
+  queue.Start({0, driver.TakeQueue(), driver.doorbell()}, {});
   size_t counted = 0;
   for (int i = 0; i < 20; ++i) {
     driver.Chain().Header(blk::RequestHeader{}).Writable(512).Writable(1).Send();

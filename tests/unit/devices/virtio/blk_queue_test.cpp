@@ -41,7 +41,7 @@ struct BlkQueueFixture : testing::Test {
     queue.reset();
   }
   void Start(const QueuePosition& position, const std::vector<ParkedChain>& parked) {
-    queue->Start({0, driver.TakeQueue(position), driver.kick_fd()}, parked);
+    queue->Start({0, driver.TakeQueue(position), driver.doorbell()}, parked);
   }
   DriverRing::Request Request(uint32_t type, uint64_t sector) {
     return driver.Chain().Header(blk::RequestHeader{type, 0, sector});

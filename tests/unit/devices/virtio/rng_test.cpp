@@ -36,7 +36,7 @@ struct RngQueueTest : testing::Test {
     rng = std::make_shared<RngQueue>(loop, clock, source, limit);
     timer = clock.CreateTimer([this] { rng->Refill(); });
     rng->SetTimer(timer.get());
-    rng->Start({0, driver.TakeQueue(), driver.kick_fd()}, {});
+    rng->Start({0, driver.TakeQueue(), driver.doorbell()}, {});
   }
   void TearDown() override { rng->Stop(); }
 
@@ -134,6 +134,26 @@ TEST_F(RngFactoryTest, LooksAsQemus) {
   EXPECT_EQ(function.ReadConfig(8, 4), 0x00ff0000U);
   EXPECT_EQ(function.ReadConfig(0x2c, 4), 0x00041af4U);
   EXPECT_EQ(function.msix_vectors(), 2U);
+}
+
+TEST_F(RngFactoryTest, EachNameHasItsInterfaces) {
+  const DeviceFactory& old_and_new = VirtioRngPciFactory(VirtioPciVariant::kTransitional);
+  const DeviceFactory& new_alone = VirtioRngPciFactory(VirtioPciVariant::kNonTransitional);
+  auto first = old_and_new.create(host, "rng0", {}).value();
+  auto second = new_alone.create(host, "rng1", {}).value();
+  EXPECT_EQ(first->driver(), "virtio-rng-pci-transitional");
+  EXPECT_EQ(first->pci()->ReadConfig(0, 4), 0x10051af4U);
+  EXPECT_EQ(second->driver(), "virtio-rng-pci-non-transitional");
+  EXPECT_EQ(second->pci()->ReadConfig(0, 4), 0x10441af4U);
+  for (const DeviceFactory* factory : {&old_and_new, &new_alone}) {
+    EXPECT_TRUE(factory->aliases.empty());
+    EXPECT_EQ(factory->options()->FindField("disable-legacy"), nullptr);
+    EXPECT_NE(factory->options()->FindField("max-bytes"), nullptr);
+    EXPECT_THAT(factory->create(host, "rng2", {{"disable-modern", "off"}}).error().message,
+                testing::HasSubstr("disable-modern"));
+    EXPECT_THAT(factory->create(host, "rng2", {{"max-bytes", "0"}}).error().message,
+                testing::HasSubstr("max-bytes=0"));
+  }
 }
 
 TEST_F(RngFactoryTest, WhatIsNotServedIsRefusedInWords) {

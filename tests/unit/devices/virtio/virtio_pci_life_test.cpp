@@ -39,7 +39,7 @@ TEST_F(VirtioPciLifeTest, DriverOkHandsOverTheEnabledQueues) {
   EXPECT_EQ(device->active.size(), 2U);
   EXPECT_EQ(device->features, guest->features());
   eventfd_t count = 0;
-  EXPECT_EQ(::eventfd_read(device->active[0].kick_fd, &count), 0);  // its doorbell rings once
+  EXPECT_EQ(::eventfd_read(device->active[0].doorbell->fd(), &count), 0);  // its doorbell rings once
 }
 
 TEST_F(VirtioPciLifeTest, ResetOfADeviceThatStandsStillIsOverAtOnce) {
@@ -196,7 +196,7 @@ TEST_F(VirtioPciLifeTest, PauseTakesTheQueuesAndResumeGivesThemBack) {
   EXPECT_EQ(guest->interrupts(1), 1U);  // a lost interrupt is healed
   EXPECT_EQ(guest->interrupts(2), 1U);
   eventfd_t count = 0;
-  EXPECT_EQ(::eventfd_read(device->active[0].kick_fd, &count), 0);
+  EXPECT_EQ(::eventfd_read(device->active[0].doorbell->fd(), &count), 0);
 }
 
 TEST_F(VirtioPciLifeTest, ResetWhileItPausesIsOverWithThePause) {

@@ -144,9 +144,9 @@ TEST_F(VirtioPciTransportTest, DeviceConfigurationIsBytes) {
 TEST_F(VirtioPciTransportTest, DoorbellWithoutAnIoeventfdSignalsTheQueue) {
   guest->StartModern({});
   eventfd_t count = 0;
-  ASSERT_EQ(::eventfd_read(device->Find(1)->kick_fd, &count), 0);  // the activation's
+  ASSERT_EQ(::eventfd_read(device->Find(1)->doorbell->fd(), &count), 0);  // the activation's
   guest->Kick(1);
-  EXPECT_EQ(::eventfd_read(device->Find(1)->kick_fd, &count), 0);
+  EXPECT_EQ(::eventfd_read(device->Find(1)->doorbell->fd(), &count), 0);
   EXPECT_EQ(count, 1U);
   guest->Kick(2);  // no such queue
   EXPECT_EQ(guest->transport().counters().slow_kicks.value(), 1U);

@@ -38,7 +38,7 @@ struct BalloonQueuesTest : testing::Test {
     ActivateArgs args;
     args.dma = &driver.guest().dma();
     args.features = features;
-    args.queues.push_back({index, driver.TakeQueue(position), driver.kick_fd()});
+    args.queues.push_back({index, driver.TakeQueue(position), driver.doorbell()});
     queues->Activate(std::move(args), {{index, std::move(parked)}});
   }
   void TearDown() override {
@@ -151,7 +151,7 @@ TEST_F(BalloonQueuesTest, AFloodedQueueLeavesTheLoopToOthers) {
   FakeDriver flood{DriverRing::Options{.size = 256}};
   ActivateArgs args;
   args.dma = &flood.guest().dma();
-  args.queues.push_back({balloon::kDeflateQueue, flood.TakeQueue(), flood.kick_fd()});
+  args.queues.push_back({balloon::kDeflateQueue, flood.TakeQueue(), flood.doorbell()});
   queues->Activate(std::move(args), {});
   for (unsigned i = 0; i < 256; ++i) {
     flood.Chain().Readable("page").Send();
