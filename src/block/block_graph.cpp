@@ -12,7 +12,7 @@
 namespace nandu {
 namespace {
 
-constexpr std::string_view kDrivers[] = {"file", "host_device", "raw"};
+constexpr std::string_view kDrivers[] = {"file", "host_device", "qcow2", "raw"};
 
 WalkOptions CommandLineWalk() {
   WalkOptions walk;
@@ -43,16 +43,8 @@ bool WellFormed(const std::string& name) {
 
 }  // namespace
 
-// What a child written inside its parent's options takes over from it.
-struct BlockGraph::Inherited {
-  bool read_only = false;
-  bool auto_read_only = false;
-  bool force_share = false;
-  CacheOptions cache;
-};
-
 Result<> BlockGraph::AddNode(const boost::json::object& options) {
-  auto node = TRY(Build(options, nullptr));
+  auto node = TRY(AllOrNothing([&] { return Build(options, nullptr); }));
   return {};
 }
 
@@ -61,10 +53,13 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::Build(boost::json::object options
   if (driver == "raw") {
     return BuildRaw(std::move(options), parent);
   }
+  if (driver == "qcow2") {
+    return BuildQcow2(std::move(options), parent);
+  }
   if (driver == "file" || driver == "host_device") {
     return BuildFile(options, driver, parent);
   }
-  return Fail(Errc::kInvalidArgument, "unknown driver '{}'; known: file, host_device, raw{}", driver,
+  return Fail(Errc::kInvalidArgument, "unknown driver '{}'; known: file, host_device, qcow2, raw{}", driver,
               DidYouMean(driver, kDrivers));
 }
 
@@ -104,6 +99,7 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildFile(const boost::json::obje
   config.read_only = file.read_only.value_or(from.read_only);
   config.auto_read_only = file.auto_read_only.value_or(from.auto_read_only);
   config.direct = file.cache.direct.value_or(from.cache.direct.value_or(false));
+  config.write_through = from.write_through;
   config.no_flush = file.cache.no_flush.value_or(from.cache.no_flush.value_or(false));
   // A format above decides which discards come this far.
   config.unmap = file.discard ? Unmaps(file.discard) : parent != nullptr;
@@ -142,32 +138,42 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildRaw(boost::json::object opti
   below.read_only = config.read_only;
   below.auto_read_only = raw.auto_read_only.value_or(from.auto_read_only);
   below.force_share = raw.force_share.value_or(from.force_share);
-  below.cache.direct = raw.cache.direct ? raw.cache.direct : from.cache.direct;
-  below.cache.no_flush = raw.cache.no_flush ? raw.cache.no_flush : from.cache.no_flush;
+  below.cache = CacheBelow(raw, from);
+  below.write_through = from.write_through;
 
-  std::shared_ptr<GraphNode> child;
-  const bool in_place = child_options.is_object();
-  if (in_place) {
-    child = TRY(Prefix(Build(child_options.as_object(), &below), config.node_name));
-  } else if (child_options.is_string()) {
-    child = Find(child_options.as_string());
-    if (child == nullptr) {
-      return Fail(Errc::kNotFound, "{}: there is no node '{}' for 'file'", config.node_name,
-                  std::string_view(child_options.as_string()));
-    }
-  } else {
-    return Fail(Errc::kInvalidArgument, "{}: 'file' is missing: a node's name, or a node's options",
-                config.node_name);
+  const std::shared_ptr<GraphNode> child =
+      TRY(Prefix(BuildChild(child_options, "file", below), config.node_name));
+  const std::shared_ptr<RawNode> made = TRY(Prefix(RawNode::Create(config, child), config.node_name));
+  nodes_[config.node_name] = made;
+  return std::shared_ptr<GraphNode>(made);
+}
+
+// A child is written in place, or is a node by its name.
+Result<std::shared_ptr<GraphNode>> BlockGraph::BuildChild(const boost::json::value& named,
+                                                          std::string_view key, const Inherited& below) {
+  if (named.is_object()) {
+    return Build(named.as_object(), &below);
   }
-  Result<std::shared_ptr<RawNode>> made = Prefix(RawNode::Create(config, child), config.node_name);
-  if (!made) {
-    if (in_place) {
-      nodes_.erase(child->node_name());
-    }
-    return tl::unexpected<Error>(std::move(made).error());
+  if (!named.is_string()) {
+    return Fail(Errc::kInvalidArgument, "'{}' is missing: a node's name, or a node's options", key);
   }
-  nodes_[config.node_name] = *made;
-  return std::shared_ptr<GraphNode>(*made);
+  std::shared_ptr<GraphNode> child = Find(named.as_string());
+  if (child == nullptr) {
+    return Fail(Errc::kNotFound, "there is no node '{}' for '{}'", std::string_view(named.as_string()), key);
+  }
+  return child;
+}
+
+CacheOptions BlockGraph::CacheBelow(const NodeOptions& options, const Inherited& from) {
+  return {options.cache.direct ? options.cache.direct : from.cache.direct,
+          options.cache.no_flush ? options.cache.no_flush : from.cache.no_flush};
+}
+
+bool BlockGraph::IsChild(std::string_view node_name) const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {
+    const NodeInfo info = each.second->info();
+    return info.child == node_name || info.data_file == node_name || info.backing == node_name;
+  });
 }
 
 Result<> BlockGraph::RemoveNode(std::string_view node_name) {
@@ -179,16 +185,27 @@ Result<> BlockGraph::RemoveNode(std::string_view node_name) {
     return Fail(Errc::kBusy, "node '{}' is in use by {}", node_name, at->second->users().front().name);
   }
   for (const auto& [name, node] : nodes_) {
-    if (node->info().child == node_name) {
+    const NodeInfo info = node->info();
+    if (info.child == node_name || info.data_file == node_name || info.backing == node_name) {
       return Fail(Errc::kBusy, "node '{}' is in use by node '{}'", node_name, name);
     }
   }
-  const std::string child = at->second->info().child;
+  const NodeInfo removed = at->second->info();
   nodes_.erase(at);
-  if (child.starts_with('#')) {
-    nodes_.erase(child);  // it was written inside this one and goes with it
-  }
+  RemoveMadeUp(removed);
   return {};
+}
+
+// What was written inside a node, or found in its image, goes with it.
+void BlockGraph::RemoveMadeUp(const NodeInfo& parent) {
+  for (const std::string& name : {parent.child, parent.data_file, parent.backing}) {
+    const auto at = nodes_.find(name);
+    if (name.starts_with('#') && at != nodes_.end() && !IsChild(name)) {
+      const NodeInfo removed = at->second->info();
+      nodes_.erase(at);
+      RemoveMadeUp(removed);
+    }
+  }
 }
 
 std::shared_ptr<GraphNode> BlockGraph::Find(std::string_view name) const {
@@ -241,16 +258,25 @@ std::vector<NodeInfo> BlockGraph::Nodes() const {
   return all;
 }
 
+// What a node still has to write is written before its file is given away.
 Result<> BlockGraph::ReleaseImages() {
-  for (const auto& [name, node] : nodes_) {
-    TRY(Prefix(node->ReleaseImage(), name));
+  for (const bool leaves : {false, true}) {
+    for (const auto& [name, node] : nodes_) {
+      if (node->info().child.empty() == leaves) {
+        TRY(Prefix(node->ReleaseImage(), name));
+      }
+    }
   }
   return {};
 }
 
 Result<> BlockGraph::ClaimImages() {
-  for (const auto& [name, node] : nodes_) {
-    TRY(Prefix(node->ClaimImage(), name));
+  for (const bool leaves : {true, false}) {
+    for (const auto& [name, node] : nodes_) {
+      if (node->info().child.empty() == leaves) {
+        TRY(Prefix(node->ClaimImage(), name));
+      }
+    }
   }
   return {};
 }

@@ -23,6 +23,7 @@
 
 #include "block/graph_node.h"
 #include "block/options.h"
+#include "block/qcow2/node.h"
 #include "loop/control_loop.h"
 #include "sandbox/opener.h"
 
@@ -72,17 +73,52 @@ class BlockGraph {
   Result<> ClaimImages();
 
  private:
-  struct Inherited;
+  // What a child written inside its parent's options takes over from it.
+  struct Inherited {
+    bool read_only = false;
+    bool auto_read_only = false;
+    bool force_share = false;
+    bool write_through = false;
+    CacheOptions cache;
+    std::vector<std::string> above;  // the backing chain so far, by what its files are: device and inode
+  };
+  struct Qcow2Children {
+    std::shared_ptr<GraphNode> file, data_file, backing;
+  };
   std::shared_ptr<GraphNode> Find(std::string_view name) const;
   Result<std::shared_ptr<GraphNode>> Build(boost::json::object options, const Inherited* parent);
   Result<std::shared_ptr<GraphNode>> BuildFile(const boost::json::object& options, std::string_view driver,
                                                const Inherited* parent);
   Result<std::shared_ptr<GraphNode>> BuildRaw(boost::json::object options, const Inherited* parent);
+  // build_qcow2.cpp
+  Result<std::shared_ptr<GraphNode>> BuildQcow2(boost::json::object options, const Inherited* parent);
+  Result<std::shared_ptr<GraphNode>> BuildChild(const boost::json::value& named, std::string_view key,
+                                                const Inherited& below);
+  enum class FormatFrom : uint8_t { kOptions, kFirstBytes };
+  Result<std::shared_ptr<GraphNode>> BuildQcow2Over(const Qcow2Config& config, Qcow2Children children,
+                                                    bool has_backing_option, Inherited below,
+                                                    FormatFrom format);
+  Result<std::shared_ptr<GraphNode>> OpenNamedFile(const std::string& image, const std::string& named,
+                                                   std::string_view format, const Inherited& below);
+  // A failure takes back every node that was made on the way.
+  template <class Work>
+  auto AllOrNothing(const Work& work) -> decltype(work()) {
+    const auto before = nodes_;
+    auto done = work();
+    if (!done) {
+      nodes_ = before;
+    }
+    return done;
+  }
+  void RemoveMadeUp(const NodeInfo& parent);
+  bool IsChild(std::string_view node_name) const;
+
   Result<std::shared_ptr<GraphNode>> BuildDrive(const DriveOptions& drive);
+  static CacheOptions CacheBelow(const NodeOptions& options, const Inherited& from);
   enum class Naming : uint8_t { kMust, kMay };  // kMay: one is made up for a node that got none
   Result<std::string> NameNode(const std::optional<std::string>& wanted, Naming naming);
   Result<> CheckNameIsFree(const std::string& name) const;
-  Result<> BeginResize(GraphNode& node) const;
+  Result<> BeginResize(GraphNode& node, uint64_t size_bytes) const;
 
   Opener& opener_;
   unsigned made_up_names_ = 0;

@@ -1,4 +1,5 @@
-// -drive: a raw (or guessed to be raw) node over a file or block device, from one flat list of options.
+// -drive: a raw or qcow2 node (or what the first bytes say) over a file or block device, from one flat list
+// of options.
 #include <boost/json/object.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -35,8 +36,39 @@ CacheSwitches CacheOf(const DriveOptions& drive) {
 
 Result<> RefuseOtherFormats(std::string_view format, std::string_view path) {
   return Fail(Errc::kUnsupported,
-              "{} is a {} image, which nandu does not read; make a raw one: qemu-img convert -O raw", path,
-              format);
+              "{} is a {} image, which nandu does not read; make a qcow2 one: qemu-img convert -O qcow2",
+              path, format);
+}
+
+// Options of one format that the drive's is not.
+Result<> CheckFormatsOptions(const DriveOptions& drive, std::string_view format) {
+  if ((format == "file" || format == "host_device") && (drive.offset || drive.size)) {
+    return Fail(Errc::kInvalidArgument, "offset= and size= are format=raw's");
+  }
+  const bool qcow2_options = drive.lazy_refcounts || drive.cache_size || drive.l2_cache_size ||
+                             drive.l2_cache_entry_size || drive.refcount_cache_size;
+  if (qcow2_options && format != "qcow2") {
+    return Fail(Errc::kInvalidArgument,
+                "lazy-refcounts= and the sizes of metadata caches are format=qcow2's");
+  }
+  return {};
+}
+
+Qcow2Config Qcow2Of(const DriveOptions& drive, const FileConfig& file, const std::string& node_name) {
+  Qcow2Config qcow2;
+  qcow2.node_name = node_name;
+  qcow2.read_only = file.read_only;
+  qcow2.auto_read_only = file.auto_read_only;
+  qcow2.force_share = file.force_share;
+  qcow2.write_through = file.write_through;
+  qcow2.unmap = Unmaps(drive.discard);
+  qcow2.detect_zeroes = drive.detect_zeroes.value_or(DetectZeroes::kOff);
+  qcow2.lazy_refcounts = drive.lazy_refcounts;
+  qcow2.cache_size = drive.cache_size;
+  qcow2.l2_cache_size = drive.l2_cache_size;
+  qcow2.l2_cache_entry_size = drive.l2_cache_entry_size;
+  qcow2.refcount_cache_size = drive.refcount_cache_size;
+  return qcow2;
 }
 
 }  // namespace
@@ -48,7 +80,7 @@ Result<> BlockGraph::AddDrive(const std::string& id, const boost::json::object& 
   walk.lenient = true;
   const DriveOptions drive = TRY(FromJson<DriveOptions>(options, walk));
   TRY(CheckNameIsFree(id));
-  drives_[id] = TRY(Prefix(BuildDrive(drive), id));
+  drives_[id] = TRY(Prefix(AllOrNothing([&] { return BuildDrive(drive); }), id));
   return {};
 }
 
@@ -78,11 +110,12 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& dr
     return Fail(Errc::kUnsupported, "unknown protocol in file={}; it takes a path", path);
   }
   const std::string format = drive.format.value_or("");
-  const bool format_known = format.empty() || format == "raw" || format == "file" || format == "host_device";
+  const bool format_known =
+      format.empty() || format == "raw" || format == "qcow2" || format == "file" || format == "host_device";
   if (!format_known) {
-    return Fail(Errc::kUnsupported, "unknown driver '{}'; known: file, host_device, raw", format);
+    return Fail(Errc::kUnsupported, "unknown driver '{}'; known: file, host_device, qcow2, raw", format);
   }
-  const bool has_format_node = format.empty() || format == "raw";
+  const bool has_format_node = format.empty() || format == "raw" || format == "qcow2";
   const CacheSwitches cache = CacheOf(drive);
 
   FileConfig file;
@@ -113,20 +146,37 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& dr
   TRY(CheckDetectZeroes(raw.detect_zeroes, raw.unmap));
   raw.offset = drive.offset.value_or(0);
   raw.size = drive.size;
-  if (!has_format_node && (drive.offset || drive.size)) {
-    return Fail(Errc::kInvalidArgument, "offset= and size= are format=raw's");
-  }
+  TRY(CheckFormatsOptions(drive, format));
 
   const std::shared_ptr<FileNode> protocol = TRY(FileNode::Open(opener_, file));
   if (!has_format_node) {
     nodes_[file.node_name] = protocol;
     return std::shared_ptr<GraphNode>(protocol);
   }
+  std::string_view guessed = "raw";
   if (format.empty()) {
     const std::vector<std::byte> start = TRY(protocol->ReadStart(kProbeBytes));
-    if (const std::string_view guessed = GuessFormat(start); guessed != "raw") {
+    guessed = GuessFormat(start);
+    if (guessed != "raw" && guessed != "qcow2") {
       TRY(RefuseOtherFormats(guessed, path));
     }
+  }
+  if (format == "qcow2" || guessed == "qcow2") {
+    if (drive.offset || drive.size) {
+      return Fail(Errc::kInvalidArgument, "offset= and size= are format=raw's, and {} is qcow2", path);
+    }
+    nodes_[file.node_name] = protocol;
+    Inherited below;
+    below.read_only = file.read_only;
+    below.auto_read_only = file.auto_read_only;
+    below.force_share = file.force_share;
+    below.write_through = file.write_through;
+    below.cache = {cache.direct, cache.no_flush};
+    return BuildQcow2Over(Qcow2Of(drive, file, raw.node_name),
+                          {.file = protocol, .data_file = nullptr, .backing = nullptr}, false, below,
+                          format.empty() ? FormatFrom::kFirstBytes : FormatFrom::kOptions);
+  }
+  if (format.empty()) {
     raw.format_guessed = true;
     Log(LogLevel::kWarning,
         "the format of {} was not given and looks like raw; the guest may not write another format's "

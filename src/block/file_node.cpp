@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "block/file_geometry.h"
 #include "block/file_transfer.h"
+#include "block/qcow2/backend_file.h"
 #include "loop/event_loop.h"
 
 namespace nandu {
@@ -224,7 +225,11 @@ Result<> FileNode::FlushImage() {
   return {};
 }
 
-Result<> FileNode::CheckResize() const {
+Result<> FileNode::ReadBlocking(uint64_t offset, std::span<const iovec> into) {
+  return qcow2::BackendFile(file_).Readv(offset, into);
+}
+
+Result<> FileNode::CheckResize(uint64_t /*size_bytes*/) const {
   if (file_->read_only) {
     return Fail(Errc::kPermission, "it is read-only");
   }

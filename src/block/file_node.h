@@ -61,7 +61,9 @@ class FileNode final : public GraphNode {
   bool configured_read_only() const override { return config_.read_only; }
   NodeInfo info() const override;
   Result<> FlushImage() override;
-  Result<> CheckResize() const override;
+  Result<> CheckResize(uint64_t size_bytes) const override;
+  Result<> ReadBlocking(uint64_t offset, std::span<const iovec> into) override;
+  std::shared_ptr<FileBackend> backend() const override { return file_; }
   Result<> ResizeImage(uint64_t size_bytes) override;
   void ShowNewSize() override;
 

@@ -20,8 +20,8 @@ void BlockGraph::Flush(ControlLoop& loop, UniqueFunction<void(Result<>)> done) c
     }
   };
   for (const auto& [name, node] : nodes_) {
-    if (!node->info().child.empty()) {
-      continue;  // what is below it is flushed
+    if (IsChild(name)) {
+      continue;  // the node above it flushes it too, after what it holds back itself
     }
     // Each on its own worker: one that hangs does not keep the others' data.
     ++work->left;

@@ -13,6 +13,8 @@
 
 namespace nandu {
 
+struct FileBackend;
+
 // One user of a node, by name for sentences: "disk0", "node 'format0'".
 struct NodeUser {
   std::string name;
@@ -24,8 +26,10 @@ struct NodeInfo {
   std::string node_name;
   std::string driver;
   std::string filename;
-  std::string child;   // node name; empty: none
-  std::string engine;  // "io_uring" or "threads"
+  std::string child;      // node name; empty: none
+  std::string data_file;  // the same, of qcow2
+  std::string backing;    // the same, of qcow2
+  std::string engine;     // "io_uring" or "threads"
   uint64_t size_bytes = 0;
   uint64_t allocated_bytes = 0;  // on the host's disk
   bool read_only = false;
@@ -47,9 +51,14 @@ class GraphNode : public BlockNode {
   // What was written reaches stable storage, past the guest's own flushes. Blocks as the disk does; any
   // thread, while the node lives.
   virtual Result<> FlushImage() = 0;
+  // What the image holds, for who copies from it; past its end there are zeroes. Blocks as the disk does; any
+  // thread, while the node lives.
+  virtual Result<> ReadBlocking(uint64_t offset, std::span<const iovec> into) = 0;
+  // A protocol node's open file; null for others.
+  virtual std::shared_ptr<FileBackend> backend() const { return nullptr; }
 
   // A new size, in three steps. Whether it is possible; control loop.
-  virtual Result<> CheckResize() const = 0;
+  virtual Result<> CheckResize(uint64_t size_bytes) const = 0;
   // The image itself, which CheckResize agreed to. Blocks as the disk does; any thread, while the node lives.
   virtual Result<> ResizeImage(uint64_t size_bytes) = 0;
   // limits() and channels follow the image, and listeners hear of it; control loop.

@@ -67,6 +67,15 @@ struct RawOptions : NodeOptions {
 };
 BOOST_DESCRIBE_STRUCT(RawOptions, (NodeOptions), (offset, size))
 
+// driver=qcow2. `file`, `data-file` and `backing` (each a node's name, or options in place; backing may be
+// null) are taken out before. Sizes of caches are in bytes; absent: see qcow2/image.h.
+struct Qcow2Options : NodeOptions {
+  std::optional<bool> lazy_refcounts;
+  std::optional<uint64_t> cache_size, l2_cache_size, l2_cache_entry_size, refcount_cache_size;
+};
+BOOST_DESCRIBE_STRUCT(Qcow2Options, (NodeOptions),
+                      (lazy_refcounts, cache_size, l2_cache_size, l2_cache_entry_size, refcount_cache_size))
+
 // cache= of -drive: three switches in one word.
 enum class CacheMode : uint8_t { kNone, kWriteback, kWritethrough, kDirectsync, kUnsafe, kOff };
 BOOST_DESCRIBE_ENUM(CacheMode, kNone, kWriteback, kWritethrough, kDirectsync, kUnsafe, kOff)
@@ -86,11 +95,15 @@ struct DriveOptions {
   std::optional<bool> force_share;
   ImageLocking file_locking = ImageLocking::kAuto;
   std::optional<uint64_t> offset, size;  // of a raw image in its file
+  // Of a qcow2 image.
+  std::optional<bool> lazy_refcounts;
+  std::optional<uint64_t> cache_size, l2_cache_size, l2_cache_entry_size, refcount_cache_size;
 };
 BOOST_DESCRIBE_STRUCT(DriveOptions, (),
                       (file, format, node_name, cache, cache_direct, cache_no_flush, cache_writeback, aio,
                        discard, detect_zeroes, readonly, read_only, auto_read_only, force_share, file_locking,
-                       offset, size))
+                       offset, size, lazy_refcounts, cache_size, l2_cache_size, l2_cache_entry_size,
+                       refcount_cache_size))
 inline std::span<const WireName> WireNames(const DriveOptions*) {
   static constexpr WireName kNames[] = {{"cache_direct", "cache.direct"},
                                         {"cache_no_flush", "cache.no-flush"},

@@ -78,7 +78,7 @@ void RawNode::RemoveUse(const std::string& user) {
   }
 }
 
-Result<> RawNode::CheckResize() const {
+Result<> RawNode::CheckResize(uint64_t size_bytes) const {
   if (config_.offset != 0 || config_.size) {
     return Fail(Errc::kUnsupported,
                 "it is a part of its file (offset=, size=), and such a part keeps its size");
@@ -86,7 +86,7 @@ Result<> RawNode::CheckResize() const {
   if (config_.read_only) {
     return Fail(Errc::kPermission, "it is read-only");
   }
-  return child_->CheckResize();
+  return child_->CheckResize(size_bytes);
 }
 
 void RawNode::ShowNewSize() {

@@ -44,7 +44,10 @@ class RawNode final : public GraphNode {
   bool configured_read_only() const override { return config_.read_only || child_->configured_read_only(); }
   NodeInfo info() const override;
   Result<> FlushImage() override { return child_->FlushImage(); }
-  Result<> CheckResize() const override;
+  Result<> CheckResize(uint64_t size_bytes) const override;
+  Result<> ReadBlocking(uint64_t offset, std::span<const iovec> into) override {
+    return child_->ReadBlocking(config_.offset + offset, into);
+  }
   Result<> ResizeImage(uint64_t size_bytes) override { return child_->ResizeImage(size_bytes); }
   void ShowNewSize() override;
 

@@ -9,18 +9,20 @@ constexpr const char* kUser = "block_resize";
 }  // namespace
 
 // What has to be so, and QEMU's permission to resize, which its locks tell other processes of.
-Result<> BlockGraph::BeginResize(GraphNode& node) const {
+Result<> BlockGraph::BeginResize(GraphNode& node, uint64_t size_bytes) const {
   for (const NodeUser& user : node.users()) {
     if (user.name == kUser) {
       return Fail(Errc::kBusy, "it is being resized already; try again when that is over");
     }
   }
   for (const auto& [name, above] : nodes_) {
-    if (above->info().child == node.node_name()) {
+    const NodeInfo info = above->info();
+    if (info.child == node.node_name() || info.data_file == node.node_name() ||
+        info.backing == node.node_name()) {
       return Fail(Errc::kBusy, "it is under node '{}'; resize that one", name);
     }
   }
-  TRY(node.CheckResize());
+  TRY(node.CheckResize(size_bytes));
   return node.AddUse(kUser, {kPermissionResize, kPermissionAll});
 }
 
@@ -31,7 +33,7 @@ void BlockGraph::Resize(ControlLoop& loop, std::string_view name, uint64_t size_
     done(Fail(Errc::kNotFound, "there is no drive or node '{}'", name));
     return;
   }
-  if (Result<> begun = BeginResize(*node); !begun) {
+  if (Result<> begun = BeginResize(*node, size_bytes); !begun) {
     done(Prefix(std::move(begun), name));
     return;
   }

@@ -50,9 +50,6 @@ Result<boost::json::object> NetdevBag(std::string_view text) {
   return bag;
 }
 
-// The properties -drive has for its disk rather than for its image.
-constexpr std::string_view kDiskProperties[] = {"serial", "werror", "rerror"};
-
 }  // namespace
 
 Result<> Builder::Device(std::string_view text) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "block/block_graph.h"
+#include "block/qcow2/create.h"
 #include "support/block_request.h"
 #include "support/fault_block.h"
 #include "support/manual_loop.h"
@@ -31,6 +32,18 @@ struct Subject {
 
 void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.name; }
 
+// An empty image in the place of the file.
+void MakeQcow2(const std::string& directory) {
+  const auto backend = std::make_shared<FileBackend>();
+  backend->path = directory + "/image";
+  backend->fd = UniqueFd(::open(backend->path.c_str(), O_RDWR | O_TRUNC | O_CLOEXEC));
+  qcow2::BackendFile file(backend);
+  qcow2::CreateOptions options;
+  options.size_bytes = kDiskBytes;
+  const Result<> made = qcow2::Create(file, options);
+  EXPECT_TRUE(made) << made.error().message;
+}
+
 class BlockContract : public testing::TestWithParam<Subject> {
  protected:
   BlockContract() {
@@ -38,6 +51,9 @@ class BlockContract : public testing::TestWithParam<Subject> {
     directory_ = ::mkdtemp(pattern.data());
     const UniqueFd file(::open((directory_ + "/image").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     EXPECT_EQ(::ftruncate(file.get(), kFileBytes), 0);
+    if (GetParam().node.find("qcow2") != std::string::npos) {
+      MakeQcow2(directory_);
+    }
     if (GetParam().node.empty()) {
       node_ = std::make_shared<MemoryBlockNode>(kDiskBytes);
     } else {
@@ -55,6 +71,7 @@ class BlockContract : public testing::TestWithParam<Subject> {
 
   BlkStatus Serve(TestRequest& request) {
     channel_->Submit(&request);
+    loop_.RunUntil([&] { return request.completions != 0; });
     loop_.RunUntilIdle();
     EXPECT_EQ(request.completions, 1);
     return request.status.value_or(BlkStatus::kIoError);
@@ -87,7 +104,7 @@ TEST_P(BlockContract, NeverCompletesFromWithinSubmit) {
     EXPECT_FALSE(request->status);
   }
 
-  loop_.RunUntilIdle();
+  loop_.RunUntil([&] { return read.status && flush.status && discard.status && zeroes.status; });
 
   for (TestRequest* request : {&read, &flush, &discard, &zeroes}) {
     EXPECT_EQ(request->status, BlkStatus::kOk);
@@ -135,7 +152,7 @@ TEST_P(BlockContract, AChannelMayGoInTheLastCompletion) {
   last.done = [](BlockRequest* self, BlkStatus) { static_cast<LastRequest*>(self)->channel->reset(); };
 
   channel_->Submit(&last);
-  loop_.RunUntilIdle();
+  loop_.RunUntil([&] { return channel_ == nullptr; });
 
   EXPECT_EQ(channel_, nullptr);
 }
@@ -185,7 +202,10 @@ TEST_P(BlockContract, AgreesWithACopyInMemory) {
       requests.push_back(std::make_unique<TestRequest>(Op::kFlush));
       channel_->Submit(requests.back().get());
     }
-    loop_.RunUntilIdle();
+    loop_.RunUntil([&] {
+      return std::all_of(requests.begin(), requests.end(),
+                         [](const auto& each) { return each->status.has_value(); });
+    });
     for (const auto& request : requests) {
       ASSERT_EQ(request->status, BlkStatus::kOk);
       const auto at = model.begin() + static_cast<std::ptrdiff_t>(request->offset);
@@ -229,7 +249,20 @@ INSTANTIATE_TEST_SUITE_P(
                     "file":{"driver":"file","filename":"FILE"}})"},
         Subject{"RawUnsafe", Engine::kThreads,
                 R"({"driver":"raw","node-name":"disk","cache":{"no-flush":true},
-                    "file":{"driver":"file","filename":"FILE"}})"}),
+                    "file":{"driver":"file","filename":"FILE"}})"},
+        Subject{"Qcow2IoUring", Engine::kIoUring,
+                R"({"driver":"qcow2","node-name":"disk","discard":"unmap",
+                    "file":{"driver":"file","filename":"FILE"}})"},
+        Subject{"Qcow2Threads", Engine::kThreads,
+                R"({"driver":"qcow2","node-name":"disk","detect-zeroes":"unmap","discard":"unmap",
+                    "file":{"driver":"file","filename":"FILE"}})"},
+        Subject{"Qcow2Direct", Engine::kIoUring,
+                R"({"driver":"qcow2","node-name":"disk","cache":{"direct":true},
+                    "file":{"driver":"file","filename":"FILE"}})"},
+        Subject{
+            "Qcow2TinyCaches", Engine::kIoUring,
+            R"({"driver":"qcow2","node-name":"disk","discard":"unmap","l2-cache-size":512,"l2-cache-entry-size":512,
+                    "refcount-cache-size":1,"file":{"driver":"file","filename":"FILE"}})"}),
     [](const testing::TestParamInfo<Subject>& tested) { return tested.param.name; });
 
 }  // namespace

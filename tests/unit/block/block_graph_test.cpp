@@ -109,9 +109,9 @@ TEST_F(BlockGraphTest, ChildInPlaceInheritsReadOnlyAndCache) {
 
 TEST_F(BlockGraphTest, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(AddNode(R"({"driver":"qcow3","node-name":"x"})"),
-            "unknown driver 'qcow3'; known: file, host_device, raw");
+            "unknown driver 'qcow3'; known: file, host_device, qcow2, raw");
   EXPECT_EQ(AddNode(R"({"driver":"fil","node-name":"x"})"),
-            "unknown driver 'fil'; known: file, host_device, raw (did you mean 'file'?)");
+            "unknown driver 'fil'; known: file, host_device, qcow2, raw (did you mean 'file'?)");
   EXPECT_EQ(AddNode(R"({"node-name":"x"})"), "'driver' is missing");
   EXPECT_EQ(AddNode(R"({"driver":"file","filename":"IMAGE"})"),
             "'node-name' is missing: it is how devices find the node");
@@ -210,7 +210,7 @@ TEST_F(BlockGraphTest, DriveErrorsSayWhatIsWrong) {
   EXPECT_EQ(AddDrive("d", R"({"file":"IMAGE.none","format":"raw"})"),
             "d: cannot open " + image_ + ".none: No such file or directory");
   EXPECT_EQ(AddDrive("d", R"({"file":"IMAGE","format":"qcow3"})"),
-            "d: unknown driver 'qcow3'; known: file, host_device, raw");
+            "d: unknown driver 'qcow3'; known: file, host_device, qcow2, raw");
   EXPECT_EQ(AddDrive("d", R"({"file":"nbd:localhost:10809","format":"raw"})"),
             "d: unknown protocol in file=nbd:localhost:10809; it takes a path");
   EXPECT_EQ(AddDrive("d", R"({"file":"IMAGE","format":"raw","readonly":"on","read-only":"off"})"),
@@ -218,13 +218,13 @@ TEST_F(BlockGraphTest, DriveErrorsSayWhatIsWrong) {
 }
 
 TEST_F(BlockGraphTest, GuessedFormatIsNotTakenForRaw) {
-  const std::string qcow2 = MakeImage("b.qcow2", "QFI\xfb" + std::string(1020, '\0'));
-  const Result<> added = graph_.AddDrive("d", {{"file", qcow2}});
+  const std::string vmdk = MakeImage("b.vmdk", "KDMV" + std::string(1020, '\0'));
+  const Result<> added = graph_.AddDrive("d", {{"file", vmdk}});
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().message,
-            "d: " + qcow2 +
-                " is a qcow2 image, which nandu does not read; make a raw one: qemu-img "
-                "convert -O raw");
+            "d: " + vmdk +
+                " is a vmdk image, which nandu does not read; make a qcow2 one: qemu-img "
+                "convert -O qcow2");
 }
 
 TEST_F(BlockGraphTest, GuestCannotChangeAGuessedFormat) {
