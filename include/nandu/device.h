@@ -113,6 +113,10 @@ class DeviceHost {
   virtual Result<std::shared_ptr<BlockNode>> ClaimBlockNode(std::string_view drive, std::string_view user) = 0;  // node name or -drive id
   virtual Result<std::shared_ptr<NetBackend>> ClaimNetBackend(std::string_view id, std::string_view user) = 0;
   virtual Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) = 0;
+  // A file of firmware's, an option ROM: at that path, else by its name in the firmware directories (-L).
+  virtual Result<std::vector<uint8_t>> ReadFirmwareFile(const std::string& name) {
+    return Fail(Errc::kUnsupported, "{}: this host reads no firmware files", name);
+  }
   virtual std::string DefaultMac() = 0;                                     // 52:54:00:12:34:56 and up, as QEMU counts
   virtual void GuestPanicked(std::string_view why) = 0;                     // any thread: its kernel cannot go on
   virtual void RequestReset(std::string_view cause) = 0;                    // any thread: "guest-reset"

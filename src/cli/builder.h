@@ -53,6 +53,7 @@ class Builder {
   Result<> SmbiosOemStrings(std::span<const KeyValue> items);
   Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
   // builder_board.cpp
+  Result<> FirmwareDirectory(std::string_view text);
   Result<> WatchdogAct(std::string_view text);
   Result<> PanicAct(std::string_view text);
 

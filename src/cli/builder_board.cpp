@@ -1,5 +1,6 @@
-// What a guest's panic and its watchdog do (-action, -watchdog-action).
+// Where firmware is looked for (-L); what a guest's panic and its watchdog do (-action, -watchdog-action).
 #include "cli/builder.h"
+#include "machine/firmware_files.h"
 
 namespace nandu {
 namespace {
@@ -34,6 +35,22 @@ Result<> TakeAction(std::string_view key, std::string_view text, const NamedActi
 }
 
 }  // namespace
+
+// `-L help` lists the directories that are searched, those of -L before it too.
+Result<> Builder::FirmwareDirectory(std::string_view text) {
+  if (!IsHelp(text)) {
+    config_.firmware_directories.emplace_back(text);
+    return {};
+  }
+  std::string list;
+  for (const std::string& directory : config_.firmware_directories) {
+    list += directory + "\n";
+  }
+  for (const std::string_view directory : FirmwareFiles::DistributionDirectories()) {
+    list.append(directory).append("\n");
+  }
+  return Answer(std::move(list));
+}
 
 Result<> Builder::PanicAct(std::string_view text) {
   return text.empty() ? Result<>() : TakeAction("panic", text, kPanicActions, &config_.panic);

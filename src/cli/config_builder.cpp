@@ -69,6 +69,9 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
       return {};
     }
   }
+  if (option == "L") {
+    return FirmwareDirectory(value);
+  }
   if (option == "s") {
     return Gdb("tcp::1234");
   }

@@ -141,7 +141,7 @@ struct MachineConfig {
   IrqchipKind irqchip = IrqchipKind::kKernel;
   bool hpet = true;
   bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
-  bool sata = true;  // the AHCI function
+  bool sata = true;     // the AHCI function
   bool smbus = true;
   bool vmport = true;           // VMware's backdoor and its mouse
   bool pit_discards_lost_ticks = false;  // the kernel's interval timer; else it makes up for them later
@@ -168,6 +168,7 @@ struct MachineConfig {
   std::string initrd;
   std::string append;
   std::string bios;
+  std::vector<std::string> firmware_directories;  // -L, in order; searched before the distribution's
 
   std::vector<OptionBag> iothreads;  // -object iothread,id=...
   std::vector<OptionBag> blockdevs;  // in order

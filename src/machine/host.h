@@ -52,6 +52,7 @@ class MachineHost final : public DeviceHost {
     std::function<void()> hold_vcpus;
     std::function<void()> balloon_changed;
     std::function<void(std::string_view event, const boost::json::object& data)> emit;  // control loop
+    std::function<Result<std::vector<uint8_t>>(const std::string&)> read_firmware_file;
     std::function<void(unsigned bit)> raise_gpe;
     unsigned vcpus = 1;
     bool panic_stops = true;  // a panic ends or stops the VM (-action panic=)
@@ -73,6 +74,9 @@ class MachineHost final : public DeviceHost {
   Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view user) override;
   Result<std::shared_ptr<BlockNode>> ClaimSharedBlockNode(std::string_view drive,
                                                           std::string_view user) override;
+  Result<std::vector<uint8_t>> ReadFirmwareFile(const std::string& name) override {
+    return parts_.read_firmware_file(name);
+  }
   std::string DefaultMac() override;
   unsigned vcpu_count() const override { return parts_.vcpus; }
   Result<UniqueFd> OpenFile(const std::string& path) override;

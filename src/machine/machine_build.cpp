@@ -15,7 +15,11 @@
 namespace nandu {
 
 Machine::Impl::Impl(ControlLoop& control, const MachineConfig& configuration)
-    : loop(control), config(configuration), opener(CreateInProcessOpener()), backends(control, *opener) {}
+    : loop(control),
+      config(configuration),
+      opener(CreateInProcessOpener()),
+      firmware_files(*opener, config.firmware_directories),
+      backends(control, *opener) {}
 
 Machine::Impl::~Impl() {
   static_cast<void>(LostMemory::Install(-1));  // the eventfd goes
@@ -163,6 +167,7 @@ Result<> Machine::Impl::BuildBoard() {
       .hold_vcpus = [this] { board->vcpus().PauseAll([] {}); },
       .balloon_changed = [this] { OnBalloonChanged(); },
       .emit = [this](std::string_view event, const boost::json::object& data) { Emit(event, data); },
+      .read_firmware_file = [this](const std::string& name) { return firmware_files.Read(name); },
       .raise_gpe = [this](unsigned bit) { q35->lpc().RaiseGpe(bit); },
       .vcpus = config.smp.cpus,
       .panic_stops = config.panic != PanicAction::kNone};

@@ -10,6 +10,7 @@
 #include "boot/firmware_rom.h"
 #include "loop/control_loop.h"
 #include "machine/debugger.h"
+#include "machine/firmware_files.h"
 #include "machine/host.h"
 #include "machine/kvm_board.h"
 #include "machine/lifecycle.h"
@@ -60,6 +61,7 @@ struct Machine::Impl {
   const MachineConfig config;
   // In the order they are made; what is made from another goes first.
   std::unique_ptr<Opener> opener;
+  FirmwareFiles firmware_files;
   Backends backends;
   SmbiosOptions smbios;  // with what its files hold
   std::optional<BootFile> kernel;

@@ -19,11 +19,14 @@ constexpr uint64_t kMaxBar32Bytes = uint64_t{1} << 31;
 constexpr uint64_t kMinIoBarBytes = 4;
 constexpr uint64_t kMinMemoryBarBytes = 16;
 constexpr uint64_t kMaxIoBarBytes = 0x8000;
+constexpr uint64_t kMinRomBytes = 0x800;  // bits 10:1 of the register are reserved
+constexpr uint64_t kMaxRomBytes = 16 << 20;
 
 uint32_t TypeBits(BarKind kind) {
   switch (kind) {
     case BarKind::kIo: return pci::kBarIo;
-    case BarKind::kMemory32: return 0;
+    case BarKind::kMemory32:
+    case BarKind::kRom: return 0;
     case BarKind::kMemory64: return pci::kBar64;
     case BarKind::kMemory64Prefetchable: return pci::kBar64 | pci::kBarPrefetchable;
   }
@@ -81,7 +84,8 @@ PciForwarding ForwardingOf(const ConfigSpace& config) {
 
 BarLayout LayoutOf(unsigned index, BarKind kind) {
   BarLayout layout;
-  layout.reg = static_cast<uint16_t>(pci::kBar0 + 4 * index);
+  layout.rom = kind == BarKind::kRom;
+  layout.reg = layout.rom ? pci::kRomAddress : static_cast<uint16_t>(pci::kBar0 + 4 * index);
   layout.io = kind == BarKind::kIo;
   layout.wide = kind == BarKind::kMemory64 || kind == BarKind::kMemory64Prefetchable;
   return layout;
@@ -102,7 +106,8 @@ Result<> PciFunction::AddBar(unsigned index, BarKind kind, Region region) {
   const uint64_t least = layout.io ? kMinIoBarBytes : kMinMemoryBarBytes;
   const bool too_large =
       (layout.io && size > kMaxIoBarBytes) || (!layout.io && !layout.wide && size > kMaxBar32Bytes);
-  if (index + (layout.wide ? 2U : 1U) > registers || !IsPowerOfTwo(size) || size < least || too_large) {
+  if (layout.rom || index + (layout.wide ? 2U : 1U) > registers || !IsPowerOfTwo(size) || size < least ||
+      too_large) {
     return Fail(Errc::kInvalidArgument, "{}: BAR {} of {} bytes is impossible", name_, index, size);
   }
   const bool taken = impl_->bars[index].region.has_value() ||
@@ -122,6 +127,22 @@ Result<> PciFunction::AddBar(unsigned index, BarKind kind, Region region) {
   }
   impl_->bars[index].kind = kind;
   impl_->bars[index].region = std::move(region);
+  return {};
+}
+
+Result<> PciFunction::AddRom(std::shared_ptr<RamBlock> image, uint64_t size) {
+  if (identity_.bridge || !IsPowerOfTwo(size) || size < kMinRomBytes || size > kMaxRomBytes ||
+      size > image->size()) {
+    return Fail(Errc::kInvalidArgument, "{}: an expansion ROM of {} bytes is impossible", name_, size);
+  }
+  Impl::Bar& rom = impl_->bars[kRomBar];
+  if (rom.region) {
+    return Fail(Errc::kExists, "{}: there is an expansion ROM already", name_);
+  }
+  const MutexLock lock(impl_->mutex);
+  impl_->config.Define(pci::kRomAddress, 4, 0, static_cast<uint32_t>(~(size - 1)) | pci::kRomEnable);
+  rom.kind = BarKind::kRom;
+  rom.region = Region::Rom(std::move(image), 0, size);
   return {};
 }
 
@@ -196,7 +217,8 @@ void PciFunction::UpdateBars(std::span<const PciForwarding> path) {
     {
       const MutexLock lock(impl_->mutex);
       const uint32_t command = impl_->config.Read(pci::kCommand, 2);
-      decoded = (command & (layout.io ? pci::kCommandIo : pci::kCommandMemory)) != 0;
+      decoded = (command & (layout.io ? pci::kCommandIo : pci::kCommandMemory)) != 0 &&
+                (!layout.rom || (impl_->config.Read(layout.reg, 4) & pci::kRomEnable) != 0);
       address = BarAddress(impl_->config, layout, size);
     }
     const bool mapped = decoded && IsPlace(layout, address, size) && Passes(path, layout.io, address, size);

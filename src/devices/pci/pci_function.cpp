@@ -179,7 +179,8 @@ ExitDone PciFunction::WriteConfig(uint16_t reg, unsigned size, uint32_t value) {
     // A bridge's windows lie where other functions have BARs 3 to 5 and beyond.
     const auto bar_bytes =
         static_cast<uint16_t>(identity_.bridge ? pci::kIoLimitUpper + 2 - pci::kBar0 : 4 * pci::kBars);
-    if (Overlaps(reg, size, pci::kCommand, 2) || Overlaps(reg, size, pci::kBar0, bar_bytes)) {
+    if (Overlaps(reg, size, pci::kCommand, 2) || Overlaps(reg, size, pci::kBar0, bar_bytes) ||
+        (!identity_.bridge && Overlaps(reg, size, pci::kRomAddress, 4))) {
       bus->UpdateMappings(*this);
     }
   }

@@ -40,15 +40,17 @@ struct PciIdentity {
   bool multifunction = false;  // header type bit 7
 };
 
-enum class BarKind : uint8_t { kIo, kMemory32, kMemory64, kMemory64Prefetchable };
+enum class BarKind : uint8_t { kIo, kMemory32, kMemory64, kMemory64Prefetchable, kRom };
 
 // A BAR as it stands: PciSetup places it, `info pci` shows it.
 struct PciBarInfo {
-  unsigned index = 0;
+  unsigned index = 0;  // kRomBar: the expansion ROM
   BarKind kind = BarKind::kMemory32;
   uint64_t size_bytes = 0;
   uint64_t address = 0;  // what the register holds, decoded or not
 };
+
+constexpr unsigned kRomBar = 6;
 
 // The addresses a bridge forwards to its secondary bus. `last` below `base`: none.
 struct PciWindow {
@@ -73,6 +75,9 @@ class PciFunction {
 
   // ---- building, before Attach ----
   Result<> AddBar(unsigned index, BarKind kind, Region region);  // size: the region's, a power of two
+  // The expansion ROM (6.2.5.2): `image` as read-only memory of `size` bytes, a power of two and at most the
+  // block's, that a guest sees where the ROM register says while it is enabled there. Not on bridges.
+  Result<> AddRom(std::shared_ptr<RamBlock> image, uint64_t size);
   // Adds a capability at `at`, or where there is room first as QEMU does (0), and returns its offset. `body`
   // follows the ID and next pointer; `writable` masks it, same length, empty = read-only.
   Result<uint8_t> AddCapability(uint8_t id, std::span<const uint8_t> body,

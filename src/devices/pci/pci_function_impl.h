@@ -40,7 +40,7 @@ struct PciFunction::Impl {
   std::optional<MsiMessage> msi_programmed NANDU_TA(guarded_by(mutex));  // what the vector was told last
 
   // Built before Attach and left alone after.
-  std::array<Bar, 6> bars;
+  std::array<Bar, kRomBar + 1> bars;  // the last one is the expansion ROM
   std::shared_ptr<MsixTable> msix;
   uint16_t msix_control = 0;  // offset of Message Control
   std::unique_ptr<MsiVector> msi;
@@ -60,6 +60,7 @@ struct BarLayout {
   uint16_t reg = 0;
   bool io = false;
   bool wide = false;  // 64-bit
+  bool rom = false;   // bit 0 of the register enables it
 };
 BarLayout LayoutOf(unsigned index, BarKind kind);
 uint64_t BarAddress(const ConfigSpace& config, const BarLayout& layout, uint64_t size);

@@ -21,6 +21,7 @@ constexpr uint16_t kHeaderType = 0x0e;
 constexpr uint16_t kBar0 = 0x10;
 constexpr uint16_t kSubsystemVendorId = 0x2c;
 constexpr uint16_t kSubsystemId = 0x2e;
+constexpr uint16_t kRomAddress = 0x30;
 constexpr uint16_t kCapabilityPointer = 0x34;
 constexpr uint16_t kInterruptLine = 0x3c;
 constexpr uint16_t kInterruptPin = 0x3d;
@@ -39,6 +40,7 @@ constexpr uint16_t kStatusCapabilities = 0x0010;
 constexpr uint8_t kHeaderBridge = 0x01;
 constexpr uint8_t kHeaderMultifunction = 0x80;
 
+constexpr uint32_t kRomEnable = 0x1;
 constexpr uint32_t kBarIo = 0x1;
 constexpr uint32_t kBar64 = 0x4;
 constexpr uint32_t kBarPrefetchable = 0x8;

@@ -41,6 +41,7 @@ Kind KindOf(BarKind kind) {
     case BarKind::kIo: return kIo;
     case BarKind::kMemory64Prefetchable: return kPrefetchable;
     case BarKind::kMemory32:
+    case BarKind::kRom:
     case BarKind::kMemory64: return kMemory;
   }
   return kMemory;
@@ -145,7 +146,9 @@ void Place(const BusPlan& plan, Kind kind, uint64_t base) {
       WriteWindow(*need.function, kind, base, need.size);
       Place(*need.below, kind, base);
     } else {
-      const auto reg = static_cast<uint16_t>(pci::kBar0 + 4 * need.bar);
+      // An expansion ROM gets its place and stays disabled: whoever wants to read it enables it.
+      const auto reg =
+          need.bar == kRomBar ? pci::kRomAddress : static_cast<uint16_t>(pci::kBar0 + 4 * need.bar);
       Write(*need.function, reg, 4, base);
       if (need.wide) {
         Write(*need.function, static_cast<uint16_t>(reg + 4), 4, base >> 32);

@@ -84,6 +84,10 @@ Result<> Validate(const PcieRootPortOptions& options) {
     return Fail(Errc::kUnsupported,
                 "hotplug=on cannot be served by this port; leave it out or say hotplug=off");
   }
+  if (options.romfile && !options.romfile->empty()) {
+    return Fail(Errc::kUnsupported, "romfile={}: a pcie-root-port has no expansion ROM; leave it out",
+                *options.romfile);
+  }
   return {};
 }
 

@@ -87,8 +87,10 @@ Result<std::unique_ptr<Device>> VirtioPciDevice::Create(DeviceHost& host, const 
                                                         const VirtioPciOptions& options,
                                                         std::unique_ptr<VirtioDevice> device) {
   PciBus* const bus = TRY(host.FindPciBus(options.bus));
+  VirtioPciSpec with_rom = spec;
+  with_rom.rom = TRY(Prefix(LoadPciRom(host, spec.id, options), spec.id));
   std::unique_ptr<VirtioPciDevice> made =
-      TRY(Prefix(Attach(*bus, host.msi(), spec, options, std::move(device)), spec.id));
+      TRY(Prefix(Attach(*bus, host.msi(), with_rom, options, std::move(device)), spec.id));
   return std::unique_ptr<Device>(std::move(made));
 }
 
@@ -98,6 +100,9 @@ Result<> VirtioPciDevice::Build(const VirtioPciTraits& traits, MsiAllocator& msi
     TRY(AddPowerManagement(function_));
   }
   transport_ = TRY(VirtioPciTransport::Create(*device_, function_, traits, msi));
+  if (spec_.rom) {
+    TRY(function_.AddRom(spec_.rom->image, spec_.rom->bar_bytes));
+  }
   return {};
 }
 

@@ -19,6 +19,7 @@
 #include <nandu/device.h>
 
 #include "devices/pci/pci_function.h"
+#include "devices/pci/pci_rom.h"
 #include "devices/virtio/virtio_device.h"
 #include "devices/virtio/virtio_pci_options.h"
 #include "devices/virtio/virtio_pci_transport.h"
@@ -31,6 +32,7 @@ struct VirtioPciSpec {
   unsigned default_vectors = 2;  // where vectors= is not given
   std::optional<int32_t> bootindex = std::nullopt;
   std::function<DiskFacts()> disk = nullptr;  // of a disk; control thread
+  std::shared_ptr<const PciRom> rom = nullptr;  // where Create found one
 };
 
 class VirtioPciDevice final : public Device {

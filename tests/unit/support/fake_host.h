@@ -33,6 +33,7 @@ class FakeHost final : public DeviceHost {
   std::map<std::string, EventLoop*, std::less<>> io_loops;
   std::map<std::string, std::shared_ptr<BlockNode>, std::less<>> nodes;
   std::map<std::string, std::shared_ptr<NetBackend>, std::less<>> nets;
+  std::map<std::string, std::vector<uint8_t>, std::less<>> firmware_files;
   std::vector<std::string> asked;  // "reset guest-reset", "shutdown guest-shutdown", "exit 3", "panic run"
 
   ControlLoop& control() override { return loop; }
@@ -55,6 +56,9 @@ class FakeHost final : public DeviceHost {
   }
   Result<std::shared_ptr<Chardev>> ClaimChardev(std::string_view id, std::string_view /*user*/) override {
     return Find(chardevs, id, "chardev");
+  }
+  Result<std::vector<uint8_t>> ReadFirmwareFile(const std::string& name) override {
+    return Find(firmware_files, name, "firmware file");
   }
   std::string DefaultMac() override { return "52:54:00:12:34:56"; }
   void GuestPanicked(std::string_view why) override { Note("panic", why); }

@@ -18,9 +18,8 @@ namespace nandu {
 struct VirtioSerialOptions : VirtioPciOptions {
   uint32_t max_ports = 31;
   bool emergency_write = true;
-  std::optional<uint32_t> rombar;
 };
-BOOST_DESCRIBE_STRUCT(VirtioSerialOptions, (VirtioPciOptions), (max_ports, emergency_write, rombar))
+BOOST_DESCRIBE_STRUCT(VirtioSerialOptions, (VirtioPciOptions), (max_ports, emergency_write))
 inline std::span<const WireName> WireNames(const VirtioSerialOptions* /*type*/) {
   static constexpr WireName kNames[] = {NANDU_VIRTIO_PCI_WIRE_NAMES, {"max_ports", "max_ports"}};
   return kNames;

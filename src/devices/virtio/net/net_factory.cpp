@@ -145,10 +145,6 @@ Result<> Validate(const VirtioNetOptions& options) {
     return Fail(Errc::kUnsupported, "tx={} is not served; frames are always sent at once (tx=bh)",
                 *options.tx);
   }
-  if (options.romfile && !options.romfile->empty()) {
-    return Fail(Errc::kUnsupported, "romfile={}: there is no network boot; use romfile= or leave it out",
-                *options.romfile);
-  }
   if (options.acpi_index != 0) {
     return Fail(Errc::kUnsupported, "acpi-index={} is not served; leave it out", options.acpi_index);
   }

@@ -26,8 +26,6 @@ struct VirtioNetOptions : VirtioPciOptions {
   std::optional<std::string> duplex;  // "half" or "full"
   std::optional<std::string> tx;      // "bh"; "timer" is not served
   std::optional<int32_t> bootindex;
-  std::optional<std::string> romfile;  // empty only: there is no network boot
-  std::optional<uint32_t> rombar;
   uint32_t acpi_index = 0;
 
   // Features, all on where the netdev can.
@@ -59,10 +57,10 @@ struct VirtioNetOptions : VirtioPciOptions {
 };
 BOOST_DESCRIBE_STRUCT(VirtioNetOptions, (VirtioPciOptions),
                       (netdev, mac, mq, rx_queue_size, tx_queue_size, host_mtu, speed, duplex, tx, bootindex,
-                       romfile, rombar, acpi_index, csum, gso, guest_csum, guest_tso4, guest_tso6, guest_ecn,
-                       guest_ufo, guest_announce, host_tso4, host_tso6, host_ecn, host_ufo, mrg_rxbuf, status,
-                       ctrl_vq, ctrl_rx, ctrl_vlan, ctrl_rx_extra, ctrl_mac_addr, ctrl_guest_offloads, rss,
-                       hash, guest_rsc_ext, failover))
+                       acpi_index, csum, gso, guest_csum, guest_tso4, guest_tso6, guest_ecn, guest_ufo,
+                       guest_announce, host_tso4, host_tso6, host_ecn, host_ufo, mrg_rxbuf, status, ctrl_vq,
+                       ctrl_rx, ctrl_vlan, ctrl_rx_extra, ctrl_mac_addr, ctrl_guest_offloads, rss, hash,
+                       guest_rsc_ext, failover))
 inline std::span<const WireName> WireNames(const VirtioNetOptions* /*type*/) {
   static constexpr WireName kNames[] = {NANDU_VIRTIO_PCI_WIRE_NAMES,
                                         {"rx_queue_size", "rx_queue_size"},

@@ -241,7 +241,7 @@ TEST_F(NetFactoryTest, MistakesAreSentences) {
             std::string::npos);
   EXPECT_NE(Create({{"netdev", "net0"}, {"rx_queue_size", "300"}}).find("power of two"), std::string::npos);
   EXPECT_NE(Create({{"netdev", "net0"}, {"tx", "timer"}}).find("not served"), std::string::npos);
-  EXPECT_NE(Create({{"netdev", "net0"}, {"romfile", "x.rom"}}).find("network boot"), std::string::npos);
+  EXPECT_NE(Create({{"netdev", "net0"}, {"romfile", "x.rom"}}).find("firmware file"), std::string::npos);
   EXPECT_EQ(Create({{"netdev", "net0"}, {"romfile", ""}}), "");
   EXPECT_NE(Create({{"netdev", "net0"}, {"duplex", "both"}}).find("neither half nor full"),
             std::string::npos);
