@@ -10,7 +10,8 @@ namespace {
 constexpr uint64_t kUnitBytes = 64 * 1024;
 constexpr uint64_t kMostBytes = 16 << 20;  // the chip select window of the ICH9 ends there
 constexpr uint64_t kLowWindowBytes = 128 * 1024;
-constexpr int kPriority = 1;  // over RAM
+constexpr int kPriority = 1;         // over whatever is there
+constexpr int kShadowPriority = -1;  // below RAM, which the host bridge's PAM registers hide or show
 
 }  // namespace
 
@@ -31,7 +32,8 @@ Result<std::vector<Mapping>> FirmwareRom::Map(AddressSpace& memory) const {
   const AddressSpace::Transaction transaction(memory);
   std::vector<Mapping> mappings;
   mappings.push_back(TRY(memory.Map(layout::kFourGiB - size, Region::Rom(block_, 0, size), kPriority)));
-  mappings.push_back(TRY(memory.Map(layout::kOneMiB - low, Region::Rom(block_, size - low, low), kPriority)));
+  mappings.push_back(
+      TRY(memory.Map(layout::kOneMiB - low, Region::Rom(block_, size - low, low), kShadowPriority)));
   return mappings;
 }
 

@@ -52,6 +52,9 @@ class Builder {
   Result<> Smbios(std::string_view text);
   Result<> SmbiosOemStrings(std::span<const KeyValue> items);
   Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
+  // builder_firmware.cpp
+  Result<> Boot(std::string_view text);
+  Result<> FwCfg(std::string_view text);
   // builder_board.cpp
   Result<> FirmwareDirectory(std::string_view text);
   Result<> WatchdogAct(std::string_view text);

@@ -35,6 +35,7 @@ Result<> Builder::Take(const Token& token) {
       {"msg", &Builder::Msg},           {"smbios", &Builder::Smbios},
       {"global", &Builder::Global},     {"d", &Builder::LogItems},
       {"trace", &Builder::TraceOption}, {"watchdog-action", &Builder::WatchdogAct},
+      {"boot", &Builder::Boot},         {"fw_cfg", &Builder::FwCfg},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -128,14 +129,7 @@ Result<> Builder::Finish() {
       }
     }
   }
-  const SmbiosConfig& smbios = config_.smbios;
-  if (config_.kernel.empty() && !(smbios.given_types.empty() && smbios.structure_files.empty())) {
-    return Fail(Errc::kUnsupported,
-                "-smbios without -kernel waits for firmware, which passes it to the guest");
-  }
-  if (!config_.kernel.empty() && !config_.bios.empty()) {
-    return Fail(Errc::kUnsupported, "-kernel and -bios together wait for fw_cfg; give one of them");
-  }
+  config_.nographic = nographic_;
   return {};
 }
 

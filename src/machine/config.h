@@ -109,6 +109,23 @@ struct SmbiosConfig {
   bool entry_point_64 = false;       // -machine smbios-entry-point-type=64
 };
 
+// -boot: what firmware does. Which device is tried first is bootindex's, or the order's where there is none.
+struct BootConfig {
+  std::string order;  // letters: a, b floppies, c disk, d CD-ROM, n network; empty: "cad"
+  std::string once;   // the same, until the first reset
+  bool menu = false;
+  bool strict = false;
+  std::optional<uint16_t> splash_time_ms;
+  std::optional<uint16_t> reboot_timeout_ms;  // wait this long and reboot where nothing boots; none: wait
+};
+
+// -fw_cfg name=,string= or file=.
+struct FwCfgFileConfig {
+  std::string name;
+  std::string text;  // or the path of a file
+  bool in_file = false;
+};
+
 // What a shutdown or reset, a guest's panic and a watchdog do (-no-reboot, -no-shutdown, -action,
 // -watchdog-action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
@@ -167,7 +184,10 @@ struct MachineConfig {
   std::string kernel;  // paths; empty: none
   std::string initrd;
   std::string append;
-  std::string bios;
+  std::string bios;  // empty: SeaBIOS, unless there is a kernel
+  BootConfig boot;
+  std::vector<FwCfgFileConfig> fw_cfg_files;      // -fw_cfg, in order
+  bool nographic = false;                         // what firmware is told of it: talk to the serial port
   std::vector<std::string> firmware_directories;  // -L, in order; searched before the distribution's
 
   std::vector<OptionBag> iothreads;  // -object iothread,id=...

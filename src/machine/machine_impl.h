@@ -41,6 +41,13 @@ struct Machine::Impl {
   Result<> NoteGenerationId(Device& device, const std::string& source);
   Result<> NoteLoader(Device& device, const std::string& source);
   Result<> PrepareBoot();
+  // machine/firmware.cpp
+  Result<> FillFwCfg();
+  Result<> AddAcpiFiles();
+  Result<> AddBootFiles();
+  Result<> AddUserFile(const FwCfgFileConfig& file);
+  // Whether firmware boots the guest, or nandu does what firmware would have done for its kernel.
+  bool firmware_runs() const { return rom.has_value(); }
   void MakeLifecycle();
   void Warn() const;
 
@@ -77,7 +84,8 @@ struct Machine::Impl {
   std::vector<Device*> all_devices;
   VmGenerationId* generation_id = nullptr;   // in devices, where there is one
   std::vector<const LoaderDevice*> loaders;  // those of -device loader, in devices
-  std::unique_ptr<BootLoader> loader;
+  std::unique_ptr<BootLoader> loader;        // null: firmware boots
+  bool booted = false;                       // reset once, at the start
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;
   EventFacet::Sink sink;

@@ -52,6 +52,9 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   Q35HostBridge::Options bridge;
   bridge.spaces = {&board_.memory(), &board_.ports()};
   bridge.set_pirq = [this](unsigned pirq, bool level) { lpc_->SetPirq(pirq, level); };
+  bridge.pam_changed = [this](const std::array<uint8_t, Q35HostBridge::kPamRegisters>& pam) {
+    board_.shadow_ram().Follow(pam);
+  };
   host_bridge_ = TRY(Q35HostBridge::Create(std::move(bridge)));
   dma_ = std::make_unique<DmaListener>(host_bridge_->root());
   board_.memory().AddListener(dma_.get());
@@ -88,11 +91,16 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   rtc.high_ram_bytes = board_.map().high_ram_bytes;
   rtc.cpus = config.smp.cpus;
   TakeRtcConfig(config.rtc, host_.clock().RealtimeNs(), &rtc);
-  others_.push_back(TRY(Rtc::Create(host_, *rtc_line, rtc)));
+  std::unique_ptr<Rtc> clock = TRY(Rtc::Create(host_, *rtc_line, rtc));
+  rtc_ = clock.get();
+  others_.push_back(std::move(clock));
   return {};
 }
 
 Result<> Q35::AddPorts(const MachineConfig& config) {
+  std::unique_ptr<FwCfg> fw_cfg = TRY(FwCfg::Create(host_));
+  fw_cfg_ = fw_cfg.get();
+  others_.push_back(std::move(fw_cfg));
   others_.push_back(TRY(IsaDma::Create(host_)));
   for (unsigned index = 0; index < config.serials.size(); ++index) {
     const std::string& chardev = config.serials[index];
@@ -140,6 +148,7 @@ Result<> Q35::SetUpWithoutFirmware() {
   constexpr std::array<uint8_t, PciBus::kRootLines> kInterruptLines = {10, 10, 11, 11, 10, 10, 11, 11};
   const MemoryMap& map = board_.map();
   host_bridge_->EnableEcam(MemoryMap::kEcamBase);
+  host_bridge_->OpenShadowRam();
   lpc_->SetUpAsFirmware();
   keyboard_controller_->SetUpAsFirmware();
   PciSetupOptions options;
