@@ -26,6 +26,13 @@ Result<FirmwareRom> FirmwareRom::Open(const BootFile& file) {
   return FirmwareRom(std::move(block));
 }
 
+Result<Mapping> MapFirmwareShadow(AddressSpace& memory, std::span<const std::byte> flash) {
+  const uint64_t bytes = std::min<uint64_t>(flash.size(), kLowWindowBytes);
+  std::shared_ptr<RamBlock> copy = TRY(RamBlock::CreateAnonymous("isa-bios", bytes, {.huge_pages = false}));
+  std::ranges::copy(flash.last(bytes), copy->host());
+  return memory.Map(layout::kOneMiB - bytes, Region::Rom(std::move(copy), 0, bytes), kShadowPriority);
+}
+
 Result<std::vector<Mapping>> FirmwareRom::Map(AddressSpace& memory) const {
   const uint64_t size = block_->size();
   const uint64_t low = std::min(size, kLowWindowBytes);

@@ -18,7 +18,11 @@ std::vector<uint8_t> E820File(const MemoryLayout& memory) {
   // AMD I/O virtualization (48882), table 3: special address controls of HyperTransport.
   constexpr uint64_t kHyperTransport = 0xfd00000000;
   constexpr uint64_t kHyperTransportBytes = 0x300000000;
+  // Pages KVM needs for real mode on Intel: identity map and TSS.
+  constexpr uint64_t kRealModePages = 0xfeffc000;
+  constexpr uint64_t kRealModeBytes = 0x4000;
   ByteWriter file;
+  file.U64(kRealModePages).U64(kRealModeBytes).U32(kReserved);
   if (memory.hypertransport_hole) {
     file.U64(kHyperTransport).U64(kHyperTransportBytes).U32(kReserved);
   }

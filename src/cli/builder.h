@@ -55,6 +55,10 @@ class Builder {
   // builder_firmware.cpp
   Result<> Boot(std::string_view text);
   Result<> FwCfg(std::string_view text);
+  Result<> OptionRom(std::string_view text);
+  Result<> FlashDrive(std::string_view text, boost::json::object bag);  // -drive if=pflash
+  Result<> FlashFile(std::string_view text);                            // -pflash
+  Result<> FinishFirmware();
   // builder_board.cpp
   Result<> FirmwareDirectory(std::string_view text);
   Result<> WatchdogAct(std::string_view text);

@@ -52,6 +52,9 @@ Result<> Builder::Device(std::string_view text) {
 Result<> Builder::Drive(std::string_view text) {
   boost::json::object bag = TRY(ParseOptionBag(text, {}, Nesting::kFlat));
   const std::string interface = TRY(TakeString(&bag, "if"));
+  if (interface == "pflash") {
+    return FlashDrive(text, std::move(bag));
+  }
   if (interface != "virtio" && interface != "none") {
     return Fail(Errc::kUnsupported,
                 "if={}: there is no such controller yet; use if=virtio, or if=none with a -device",

@@ -71,6 +71,25 @@ Result<> Builder::Boot(std::string_view text) {
   return list.Finish();
 }
 
+Result<> Builder::OptionRom(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, "romfile"));
+  OptionRomConfig rom;
+  rom.file = list.Take("romfile");
+  const std::string index = list.Take("bootindex");
+  TRY(list.Finish());
+  if (rom.file.empty()) {
+    return Fail(Errc::kInvalidArgument, "name the ROM's file: romfile=FILE");
+  }
+  if (!index.empty()) {
+    const auto [end, error] = std::from_chars(index.data(), index.data() + index.size(), rom.bootindex);
+    if (error != std::errc() || end != index.data() + index.size()) {
+      return Fail(Errc::kInvalidArgument, "bootindex={} is no number", index);
+    }
+  }
+  config_.option_roms.push_back(std::move(rom));
+  return {};
+}
+
 Result<> Builder::FwCfg(std::string_view text) {
   PropertyList list = TRY(PropertyList::Parse(text, "name"));
   FwCfgFileConfig file;
@@ -102,6 +121,58 @@ Result<> Builder::FwCfg(std::string_view text) {
   file.in_file = content.empty();
   file.text = file.in_file ? path : content;
   config_.fw_cfg_files.push_back(std::move(file));
+  return {};
+}
+
+// The first one is unit 0, the next one unit 1.
+Result<> Builder::FlashDrive(std::string_view text, boost::json::object bag) {
+  const auto take = [&bag](std::string_view key) {
+    const boost::json::value* const value = bag.if_contains(key);
+    std::string taken =
+        value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+    bag.erase(key);
+    return taken;
+  };
+  size_t unit = config_.pflash[0].empty() ? 0 : 1;
+  for (const std::string_view key : {"unit", "index"}) {
+    if (const std::string number = take(key); !number.empty()) {
+      if (number != "0" && number != "1") {
+        return Fail(Errc::kInvalidArgument, "{}={}: there are two flash chips, 0 and 1", key, number);
+      }
+      unit = number == "1" ? 1 : 0;
+    }
+  }
+  static_cast<void>(take("bus"));
+  DriveConfig drive;
+  drive.id = take("id");
+  if (drive.id.empty()) {
+    drive.id = Format("pflash{}", unit);
+  }
+  if (!config_.pflash.at(unit).empty()) {
+    return Fail(Errc::kExists, "there is a flash chip {} already", unit);
+  }
+  config_.pflash.at(unit) = drive.id;
+  drive.options = {std::move(bag), Format("-drive {}", text)};
+  config_.drives.push_back(std::move(drive));
+  return {};
+}
+
+Result<> Builder::FlashFile(std::string_view text) {
+  boost::json::object bag;
+  bag["file"] = text;
+  bag["format"] = "raw";
+  return FlashDrive(Format("if=pflash,format=raw,file={}", text), std::move(bag));
+}
+
+Result<> Builder::FinishFirmware() {
+  if (config_.pflash[0].empty() && !config_.pflash[1].empty()) {
+    return Fail(Errc::kInvalidArgument,
+                "pflash1 without pflash0: the processor starts in pflash0; give it the firmware's code");
+  }
+  if (!config_.pflash[0].empty() && !config_.bios.empty()) {
+    return Fail(Errc::kInvalidArgument, "-bios and pflash0 both hold the firmware; give one of them");
+  }
+  config_.nographic = nographic_;
   return {};
 }
 

@@ -36,6 +36,8 @@ Result<> Builder::Take(const Token& token) {
       {"global", &Builder::Global},     {"d", &Builder::LogItems},
       {"trace", &Builder::TraceOption}, {"watchdog-action", &Builder::WatchdogAct},
       {"boot", &Builder::Boot},         {"fw_cfg", &Builder::FwCfg},
+      {"option-rom", &Builder::OptionRom},
+      {"pflash", &Builder::FlashFile},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -84,7 +86,9 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
     config_.escape_key = static_cast<char>(*number);
     return {};
   }
-  if (option == "no-hpet") {
+  if (option == "no-fd-bootchk") {
+    config_.boot.check_floppy = false;
+  } else if (option == "no-hpet") {
     config_.hpet = false;
   } else if (option == "no-reboot") {
     config_.reboot = RebootAction::kShutdown;
@@ -129,7 +133,7 @@ Result<> Builder::Finish() {
       }
     }
   }
-  config_.nographic = nographic_;
+  TRY(FinishFirmware());
   return {};
 }
 

@@ -12,8 +12,6 @@ constexpr Handling kRefused = Handling::kRefused;
 constexpr std::string_view kNoDisplay = "it waits for VGA and a screen; use -display none or -nographic";
 constexpr std::string_view kNoSpice = "it waits for SPICE";
 constexpr std::string_view kNoAudio = "it waits for sound";
-constexpr std::string_view kNoFirmwareTables =
-    "it waits for firmware and fw_cfg; boot with -kernel, or -bios for a bare ROM";
 constexpr std::string_view kNoMigration = "it waits for migration and snapshots";
 constexpr std::string_view kTcgOnly = "it belongs to QEMU's translator; nandu runs guests on KVM only";
 constexpr std::string_view kNoXen = "nandu runs on KVM, not on Xen";
@@ -84,7 +82,7 @@ constexpr OptionSpec kOptions[] = {
     {"full-screen", false, kPlanned, "", kNoDisplay},
     {"vnc", true, kPlanned, "", "it waits for the VNC server; use -display none"},
     {"win2k-hack", false, kRefused, "", "it slowed IDE down for one release of Windows 2000"},
-    {"no-fd-bootchk", false, kPlanned, "", kNoFirmwareTables},
+    {"no-fd-bootchk", false, kWorks, "", "firmware boots from a floppy without a boot sector's signature too"},
     {"no-acpi", false, kPlanned, "", "it waits for boards without ACPI"},
     {"no-hpet", false, kWorks, "", "no HPET (the same as -machine hpet=off)"},
     {"acpitable", true, kPlanned, "", "it waits for user-supplied ACPI tables"},
@@ -99,8 +97,10 @@ constexpr OptionSpec kOptions[] = {
     {"chardev", true, kWorks, "backend,id=i[,prop=value...]",
      "add a character backend: stdio, file, pty, socket, pipe, null"},
     {"tpmdev", true, kPlanned, "", "it waits for TPMs (swtpm)"},
-    {"bios", true, kWorks, "file", "map a ROM at the top of memory and start at the reset vector"},
-    {"pflash", true, kPlanned, "", kNoFirmwareTables},
+    {"bios", true, kWorks, "file",
+     "firmware: a file, or the name of one (see -L); without it and without a kernel, SeaBIOS"},
+    {"pflash", true, kWorks, "file",
+     "firmware's flash from a raw file: the same as -drive if=pflash,format=raw,file="},
     {"kernel", true, kWorks, "file", "boot a Linux bzImage, a multiboot kernel or a PVH ELF kernel directly"},
     {"append", true, kWorks, "text", "the kernel's command line"},
     {"initrd", true, kWorks, "file | \"file arg...,file...\"",
@@ -144,7 +144,7 @@ constexpr OptionSpec kOptions[] = {
      "what a reboot, a power-off, a panic or a watchdog does"},
     {"loadvm", true, kPlanned, "", kNoMigration},
     {"daemonize", false, kWorks, "", "go to the background once the VM is ready"},
-    {"option-rom", true, kPlanned, "", kNoFirmwareTables},
+    {"option-rom", true, kWorks, "[romfile=]file[,bootindex=n]", "code for firmware to run, which may boot the guest"},
     {"rtc", true, kWorks, "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
      "what the clock starts at and follows, and whether missed periodic interrupts are made up for"},
     {"icount", true, kRefused, "", kTcgOnly},

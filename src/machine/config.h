@@ -6,6 +6,7 @@
 // and refuses what it does not know.
 #pragma once
 
+#include <array>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
@@ -116,7 +117,14 @@ struct BootConfig {
   bool menu = false;
   bool strict = false;
   std::optional<uint16_t> splash_time_ms;
+  bool check_floppy = true;  // a floppy without a signature is none
   std::optional<uint16_t> reboot_timeout_ms;  // wait this long and reboot where nothing boots; none: wait
+};
+
+// -option-rom: code for firmware to run.
+struct OptionRomConfig {
+  std::string file;
+  int32_t bootindex = -1;  // it may boot the guest; negative: it is not asked to
 };
 
 // -fw_cfg name=,string= or file=.
@@ -184,8 +192,10 @@ struct MachineConfig {
   std::string kernel;  // paths; empty: none
   std::string initrd;
   std::string append;
-  std::string bios;  // empty: SeaBIOS, unless there is a kernel
+  std::string bios;  // empty: SeaBIOS, unless there is a kernel or flash
+  std::array<std::string, 2> pflash;  // block nodes or -drives of firmware's flash; empty: none
   BootConfig boot;
+  std::vector<OptionRomConfig> option_roms;
   std::vector<FwCfgFileConfig> fw_cfg_files;      // -fw_cfg, in order
   bool nographic = false;                         // what firmware is told of it: talk to the serial port
   std::vector<std::string> firmware_directories;  // -L, in order; searched before the distribution's

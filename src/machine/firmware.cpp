@@ -85,12 +85,13 @@ Result<> Machine::Impl::FillFwCfg() {
 // Built again when a guest asks: where firmware put the ECAM window is in them.
 Result<> Machine::Impl::AddAcpiFiles() {
   FwCfg& fw_cfg = q35->fw_cfg();
-  const auto add = [this, &fw_cfg](std::string_view name, uint64_t size,
-                                   std::function<std::vector<uint8_t>(const AcpiImage&)> take) {
+  const AcpiImage now = BuildAcpiImage(MakeAcpiInput());
+  const auto add = [this, &fw_cfg, &now](std::string_view name, uint64_t size,
+                                         std::function<std::vector<uint8_t>(const AcpiImage&)> take) {
     FwCfg::Content content;
-    content.refresh = [this, take] { return take(BuildAcpiImage(MakeAcpiInput())); };
-    content.bytes = content.refresh();
+    content.bytes = take(now);
     content.size = size;
+    content.refresh = [this, take = std::move(take)] { return take(BuildAcpiImage(MakeAcpiInput())); };
     return fw_cfg.AddFile(std::string(name), std::move(content));
   };
   TRY(add(acpi_file::kTables, kTablesBytes, [](const AcpiImage& image) { return image.tables(); }));
@@ -126,6 +127,12 @@ Result<> Machine::Impl::AddBootFiles() {
     std::vector<uint8_t> rom_bytes = TRY(Prefix(firmware_files.Read(std::string(kLinuxRom)), "-kernel"));
     TRY(fw_cfg.AddFile(file, Bytes(std::move(rom_bytes))));
     roms.push_back(BootRom{0, file});
+  }
+  for (const OptionRomConfig& wanted : config.option_roms) {
+    const std::string file = Format("genroms/{}", wanted.file.substr(wanted.file.rfind('/') + 1));
+    std::vector<uint8_t> bytes = TRY(Prefix(firmware_files.Read(wanted.file), "-option-rom"));
+    TRY(Prefix(fw_cfg.AddFile(file, Bytes(std::move(bytes))), "-option-rom"));
+    roms.push_back(BootRom{wanted.bootindex, file});
   }
   const std::vector<std::string> paths = TRY(BootOrder(all_devices, roms));
   TRY(fw_cfg.AddFile("bootorder", Bytes(BootOrderFile(paths, config.boot.strict))));

@@ -154,7 +154,7 @@ Result<> Machine::Impl::ResetBoard() {
   // -boot once= holds until the first reset, which is not the one of the start.
   const bool once = !std::exchange(booted, true) && !config.boot.once.empty();
   const std::string& order = once ? config.boot.once : config.boot.order;
-  q35->rtc().SetBootOrder(order.empty() ? "cad" : order);
+  q35->rtc().SetBootOrder(order.empty() ? "cad" : order, config.boot.check_floppy);
   if (firmware_runs() && generation_id != nullptr) {
     generation_id->SetAddress(0);  // until firmware tells again where it put it
   }

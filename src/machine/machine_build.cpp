@@ -64,7 +64,7 @@ Result<> Machine::Impl::OpenBootFiles() {
   } else if (!config.initrd.empty()) {
     initrd = TRY(open(config.initrd, "-initrd"));
   }
-  if (!config.bios.empty() || config.kernel.empty()) {
+  if (!config.bios.empty() || (config.kernel.empty() && config.pflash[0].empty())) {
     const std::string name = config.bios.empty() ? "bios-256k.bin" : config.bios;
     const BootFile file = TRY(Prefix(firmware_files.Find(name), "-bios"));
     rom = TRY(Prefix(FirmwareRom::Open(file), "-bios"));

@@ -47,7 +47,7 @@ struct Machine::Impl {
   Result<> AddBootFiles();
   Result<> AddUserFile(const FwCfgFileConfig& file);
   // Whether firmware boots the guest, or nandu does what firmware would have done for its kernel.
-  bool firmware_runs() const { return rom.has_value(); }
+  bool firmware_runs() const { return rom.has_value() || !config.pflash[0].empty(); }
   void MakeLifecycle();
   void Warn() const;
 

@@ -4,10 +4,12 @@
 
 #include "base/log.h"
 #include "base/uuid.h"
+#include "boot/firmware_rom.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/dma_controller.h"
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/ich9_ahci.h"
+#include "devices/legacy/pflash.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/legacy/vmport.h"
 #include "devices/pci/pci_setup.h"
@@ -39,6 +41,7 @@ Result<std::unique_ptr<Q35>> Q35::Create(DeviceHost& host, KvmBoard& board, cons
   std::unique_ptr<Q35> q35(new Q35(host, board));
   TRY(q35->AddChipset(config));
   TRY(q35->AddPorts(config));
+  TRY(q35->AddFlash(config));
   return q35;
 }
 
@@ -94,6 +97,24 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   std::unique_ptr<Rtc> clock = TRY(Rtc::Create(host_, *rtc_line, rtc));
   rtc_ = clock.get();
   others_.push_back(std::move(clock));
+  return {};
+}
+
+// The first chip ends at 4 GiB, where the processor starts, and the second one below it.
+Result<> Q35::AddFlash(const MachineConfig& config) {
+  uint64_t end = MemoryMap::kFourGiB;
+  for (unsigned i = 0; i < Pflash::kChips && !config.pflash.at(i).empty(); i++) {
+    std::unique_ptr<Pflash> chip = TRY(Pflash::Create(host_, i, config.pflash.at(i), end));
+    end = chip->base();
+    if (MemoryMap::kFourGiB - end > Pflash::kMostBytes) {
+      return Fail(Errc::kInvalidArgument, "pflash0 and pflash1 have {} bytes together; 8 MiB are possible",
+                  MemoryMap::kFourGiB - end);
+    }
+    if (i == 0) {
+      flash_shadow_ = TRY(MapFirmwareShadow(board_.memory(), chip->array()->bytes()));
+    }
+    others_.push_back(std::move(chip));
+  }
   return {};
 }
 

@@ -41,6 +41,7 @@ class Q35 {
   Q35(DeviceHost& host, KvmBoard& board) : host_(host), board_(board) {}
   Result<> AddChipset(const MachineConfig& config);
   Result<> AddPorts(const MachineConfig& config);
+  Result<> AddFlash(const MachineConfig& config);
 
   DeviceHost& host_;
   KvmBoard& board_;
@@ -53,6 +54,7 @@ class Q35 {
   I8042* keyboard_controller_ = nullptr;  // in others_
   Ich9Smbus* smbus_ = nullptr;            // in others_, where the board has one
   std::vector<std::unique_ptr<Device>> others_;
+  Mapping flash_shadow_;  // what the processor sees of pflash0 below 1 MiB
 };
 
 }  // namespace nandu

@@ -397,7 +397,7 @@ void Rtc::RepayLocked() {
 }
 
 // As Bochs's BIOS reads it: four bits a device, the third one in the upper half of its register.
-void Rtc::SetBootOrder(std::string_view letters) {
+void Rtc::SetBootOrder(std::string_view letters, bool check_floppy) {
   std::array<unsigned, 3> devices = {};
   for (size_t i = 0; i < devices.size() && i < letters.size(); i++) {
     switch (letters[i]) {
@@ -409,7 +409,7 @@ void Rtc::SetBootOrder(std::string_view letters) {
       default: break;
     }
   }
-  SetCmos(kBootOrder1, static_cast<uint8_t>(devices[2] << 4));
+  SetCmos(kBootOrder1, static_cast<uint8_t>(devices[2] << 4 | (check_floppy ? 0 : 1)));
   SetCmos(kBootOrder2, static_cast<uint8_t>(devices[1] << 4 | devices[0]));
 }
 

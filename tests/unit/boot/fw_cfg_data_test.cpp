@@ -22,9 +22,10 @@ std::string Hex(const Bytes& bytes) {
 
 TEST(FwCfgData, E820IsQemus) {
   EXPECT_EQ(Hex(E820File({.low_ram_bytes = 0x10000000, .hypertransport_hole = true})),
+            "00c0fffe00000000004000000000000002000000"
             "00000000fd000000000000000300000002000000"
             "0000000000000000000000100000000001000000");
-  EXPECT_EQ(E820File({.low_ram_bytes = 0x80000000, .high_ram_bytes = 0x80000000}).size(), 40u);
+  EXPECT_EQ(E820File({.low_ram_bytes = 0x80000000, .high_ram_bytes = 0x80000000}).size(), 60u);
 }
 
 TEST(FwCfgData, SystemStatesAreQemus) {
