@@ -61,6 +61,12 @@ class Device {
   virtual AcpiContributor* acpi() { return nullptr; }
   virtual std::optional<DiskFacts> disk() const { return std::nullopt; }
   virtual std::shared_ptr<Display> display() const { return nullptr; }  // a screen (nandu/display.h); may outlive the device
+  // What firmware may boot from it: the user's bootindex=, and how its OpenFirmware path ends ("/disk@0,0"); none: nothing.
+  struct BootChoice {
+    int32_t index = 0;
+    std::string path_end;
+  };
+  virtual std::optional<BootChoice> boot_choice() const { return std::nullopt; }
 
   // Three-phase reset with vCPUs stopped: Quiesce first, then Reset of all, then Start again.
   virtual void Reset() = 0;

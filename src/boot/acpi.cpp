@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/checked.h"
+#include "boot/acpi_image.h"
 #include "boot/byte_writer.h"
 #include "boot/layout.h"
 
@@ -14,14 +15,11 @@ constexpr char kOemId[] = "BOCHS ";
 constexpr char kCreatorId[] = "BXPC";
 constexpr size_t kHeaderBytes = 36;
 constexpr size_t kChecksumOffset = 9;
-constexpr uint64_t kFacsAlignment = 64;  // ACPI 6.5, 5.2.10
-constexpr uint64_t kTableAlignment = 16;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kHighWindowBytes = 32 * kGiB;  // QEMU's default pci-hole64-size
 constexpr uint64_t kLowWindowEnd = 0xfebfffff;    // below the IOAPIC
 constexpr uint16_t kLevelActiveHigh = 0x000d;     // MPS INTI flags, table 5.25
 constexpr uint8_t kPciInterrupts[] = {5, 9, 10, 11};
-constexpr uint64_t kGenerationIdPageBytes = 4096;
 
 // 5.2.3.2, generic address structure.
 void GenericAddress(ByteWriter& to, uint8_t space, uint8_t bits, uint64_t address) {
@@ -151,39 +149,11 @@ std::vector<uint8_t> BuildFadt(const AcpiInput& input, uint64_t facs, uint64_t d
 }
 
 Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
-  // Sizes do not depend on addresses, so the tables that hold addresses are made once the place of all is
-  // known.
-  const std::vector<uint8_t> dsdt = BuildDsdt(input);
-  std::vector<std::vector<uint8_t>> listed = {BuildFadt(input, 0, 0), BuildMadt(input)};
-  const size_t generation_id_at = listed.size();
-  if (input.generation_id) {
-    listed.push_back(BuildGenerationIdSsdt(0));
-  }
-  if (input.hpet) {
-    listed.push_back(BuildHpetTable());
-  }
-  if (!input.numa.node_bytes.empty()) {
-    listed.push_back(BuildSrat(input));
-    if (!input.numa.distances.empty()) {
-      listed.push_back(BuildSlit(input.numa));
-    }
-  }
-  listed.push_back(BuildMcfg(input));
-  listed.push_back(BuildWaet());
-
-  ByteWriter facs;
-  facs.Text("FACS", 4).U32(64).Zeroes(56);
-  uint64_t total = AlignUp(facs.size(), kFacsAlignment) + AlignUp(dsdt.size(), kTableAlignment);
-  for (const auto& table : listed) {
-    total += AlignUp(table.size(), kTableAlignment);
-  }
-  const uint64_t rsdt_bytes = AlignUp(kHeaderBytes + 4 * listed.size(), kTableAlignment);
-  const uint64_t xsdt_bytes = AlignUp(kHeaderBytes + 8 * listed.size(), kTableAlignment);
-  total += rsdt_bytes + xsdt_bytes;
-
+  const AcpiImage image = BuildAcpiImage(input);
   AcpiTables tables;
-  const uint64_t page_bytes = input.generation_id ? kGenerationIdPageBytes : 0;
-  tables.reserved_bytes_ = std::max(layout::kAcpiMinimumBytes, AlignUp(total, 4096)) + page_bytes;
+  const uint64_t page_bytes = image.generation_id().size();
+  tables.reserved_bytes_ =
+      std::max(layout::kAcpiMinimumBytes, AlignUp(image.tables().size(), 4096)) + page_bytes;
   if (input.memory.low_ram_bytes < layout::kOneMiB + tables.reserved_bytes_) {
     return Fail(
         Errc::kNoMemory,
@@ -191,49 +161,17 @@ Result<AcpiTables> AcpiTables::Build(const AcpiInput& input) {
         input.memory.low_ram_bytes >> 10);
   }
   tables.base_ = input.memory.low_ram_bytes - tables.reserved_bytes_;
-
-  ByteWriter out;
-  const auto place = [&out, &tables](const std::vector<uint8_t>& table) {
-    const uint64_t at = tables.base_ + out.size();
-    out.Bytes(table).Zeroes(AlignUp(out.size(), kTableAlignment) - out.size());
-    return at;
-  };
-  const uint64_t facs_at = place(facs.bytes());
-  const uint64_t dsdt_at = place(dsdt);
-  listed[0] = BuildFadt(input, facs_at, dsdt_at);
-  if (input.generation_id) {
-    tables.generation_id_ = *input.generation_id;
-    tables.generation_id_page_ = tables.base_ + tables.reserved_bytes_ - page_bytes;
-    listed[generation_id_at] = BuildGenerationIdSsdt(tables.generation_id_page_);
-  }
-  ByteWriter rsdt;
-  ByteWriter xsdt;
-  for (const auto& table : listed) {
-    const uint64_t at = place(table);
-    rsdt.U32(at);
-    xsdt.U64(at);
-  }
-  const uint64_t rsdt_at = place(MakeAcpiTable("RSDT", 1, rsdt.bytes()));
-  const uint64_t xsdt_at = place(MakeAcpiTable("XSDT", 1, xsdt.bytes()));
-  tables.bytes_ = std::move(out.bytes());
-
-  // 5.2.5.3: revision 2, two checksums.
-  constexpr size_t kFirstPartBytes = 20;
-  constexpr size_t kFirstChecksum = 8;
-  constexpr size_t kExtendedChecksum = 32;
-  ByteWriter rsdp;
-  rsdp.Text("RSD PTR ", 8).U8(0).Text(kOemId, 6).U8(2).U32(rsdt_at).U32(36).U64(xsdt_at).U8(0).Zeroes(3);
-  tables.rsdp_ = std::move(rsdp.bytes());
-  tables.rsdp_[kFirstChecksum] = ChecksumOf(tables.rsdp_.data(), kFirstPartBytes);
-  tables.rsdp_[kExtendedChecksum] = ChecksumOf(tables.rsdp_.data(), tables.rsdp_.size());
+  tables.generation_id_page_ = page_bytes == 0 ? 0 : tables.base_ + tables.reserved_bytes_ - page_bytes;
+  const AcpiImage placed = PlaceAcpiImage(image, {tables.base_, layout::kRsdp, tables.generation_id_page_});
+  tables.bytes_ = placed.tables();
+  tables.rsdp_ = placed.rsdp();
+  tables.generation_id_ = placed.generation_id();
   return tables;
 }
 
 Result<> AcpiTables::Write(const GuestMemory& memory) const {
   if (generation_id_page_ != 0) {
-    std::array<uint8_t, kGenerationIdPageBytes> page = {};
-    std::ranges::copy(generation_id_, page.begin() + acpi::kGenerationIdOffset);
-    if (!memory.Write(Gpa{generation_id_page_}, page.data(), page.size())) {
+    if (!memory.Write(Gpa{generation_id_page_}, generation_id_.data(), generation_id_.size())) {
       return Fail(Errc::kNoMemory, "the guest has no RAM at {:#x} for its generation ID",
                   generation_id_page_);
     }

@@ -106,7 +106,7 @@ class AcpiTables {
   uint64_t base_ = 0;
   uint64_t reserved_bytes_ = 0;
   uint64_t generation_id_page_ = 0;
-  std::array<uint8_t, 16> generation_id_ = {};
+  std::vector<uint8_t> generation_id_;  // the page
   std::vector<uint8_t> bytes_;
   std::vector<uint8_t> rsdp_;
 };

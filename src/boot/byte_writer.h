@@ -30,6 +30,7 @@ class ByteWriter {
   }
   size_t size() const { return bytes_.size(); }
   std::vector<uint8_t>& bytes() { return bytes_; }
+  const std::vector<uint8_t>& bytes() const { return bytes_; }
 
  private:
   ByteWriter& Put(uint64_t value, unsigned bytes) {

@@ -2,7 +2,9 @@
 // its reset vector. Control thread.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -27,5 +29,8 @@ class FirmwareRom {
   explicit FirmwareRom(std::shared_ptr<RamBlock> block) : block_(std::move(block)) {}
   std::shared_ptr<RamBlock> block_;
 };
+
+// A copy of the last 128 KiB of a flash, where a ROM's are seen: below 1 MiB, under RAM. Keep the mapping.
+Result<Mapping> MapFirmwareShadow(AddressSpace& memory, std::span<const std::byte> flash);
 
 }  // namespace nandu

@@ -319,11 +319,32 @@ Result<> CheckSmbiosStructure(const std::vector<uint8_t>& bytes) {
 }
 
 Result<SmbiosTables> SmbiosTables::Build(const SmbiosInput& input) {
+  return Assemble(input, /*with_bios=*/true);
+}
+
+Result<SmbiosTables> SmbiosTables::BuildForFirmware(const SmbiosInput& input) {
+  // DSP0134, 5.2.1 and 5.2.2: where checksums and the address of the structures are.
+  const bool old = input.entry_point == SmbiosEntryPoint::k28;
+  SmbiosTables tables = TRY(Assemble(input, input.options.bios.has_value()));
+  const auto clear = [&tables](size_t at, size_t bytes) {
+    std::fill_n(tables.entry_.begin() + static_cast<ptrdiff_t>(at), bytes, uint8_t{0});
+  };
+  clear(old ? 4 : 5, 1);
+  clear(old ? 24 : 16, old ? 4 : 8);
+  if (old) {
+    clear(21, 1);
+  }
+  return tables;
+}
+
+Result<SmbiosTables> SmbiosTables::Assemble(const SmbiosInput& input, bool with_bios) {
   Structures structures;
   for (const std::vector<uint8_t>& whole : input.options.structures) {
     structures.AddWhole(whole);
   }
-  AddBios(structures, input);
+  if (with_bios) {
+    AddBios(structures, input);
+  }
   AddSystem(structures, input);
   if (input.options.board) {
     AddBoard(structures, input);

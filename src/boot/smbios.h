@@ -45,11 +45,15 @@ class SmbiosTables {
  public:
   // Fails when the structures do not fit the BIOS area.
   static Result<SmbiosTables> Build(const SmbiosInput& input);
+  // For firmware, which places them itself: addresses and checksums are left to it, and so is the structure
+  // about the BIOS, unless the user describes that.
+  static Result<SmbiosTables> BuildForFirmware(const SmbiosInput& input);
   const std::vector<uint8_t>& entry() const { return entry_; }            // for layout::kSmbiosEntry
   const std::vector<uint8_t>& structures() const { return structures_; }  // for layout::kSmbiosTables
   Result<> Write(const GuestMemory& memory) const;
 
  private:
+  static Result<SmbiosTables> Assemble(const SmbiosInput& input, bool with_bios);
   std::vector<uint8_t> entry_;
   std::vector<uint8_t> structures_;
 };

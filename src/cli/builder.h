@@ -52,6 +52,13 @@ class Builder {
   Result<> Smbios(std::string_view text);
   Result<> SmbiosOemStrings(std::span<const KeyValue> items);
   Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
+  // builder_firmware.cpp
+  Result<> Boot(std::string_view text);
+  Result<> FwCfg(std::string_view text);
+  Result<> OptionRom(std::string_view text);
+  Result<> FlashDrive(const std::string& source, boost::json::object bag);  // -drive if=pflash
+  Result<> FlashFile(std::string_view text);                                // -pflash
+  Result<> FinishFirmware();
   // builder_board.cpp
   Result<> FirmwareDirectory(std::string_view text);
   Result<> WatchdogAct(std::string_view text);
@@ -122,7 +129,7 @@ class Builder {
   bool nodefaults_ = false;
   bool nographic_ = false;
   std::optional<std::string> vga_;  // -vga: "std" or "none"
-  bool monitor_given_ = false;  // by -monitor, -mon or "mon:"
+  bool monitor_given_ = false;      // by -monitor, -mon or "mon:"
   bool default_nic_ = true;
   unsigned drive_count_[2] = {0, 0};  // if=virtio, if=none: for QEMU's made-up ids
   std::set<unsigned> ide_ports_;      // that -drive has filled

@@ -75,6 +75,9 @@ Result<unsigned> Builder::TakePort(boost::json::object* bag) {
 
 Result<> Builder::AddDrive(boost::json::object bag, const std::string& source) {
   std::string interface = TRY(TakeString(&bag, "if"));
+  if (interface == "pflash") {
+    return FlashDrive(source, std::move(bag));
+  }
   interface = interface.empty() ? "ide" : interface;
   if (interface != "virtio" && interface != "none" && interface != "ide") {
     return Fail(Errc::kUnsupported,

@@ -51,8 +51,6 @@ Result<> TakeMachineRest(PropertyList* list) {
   constexpr std::string_view kTrust = "it waits for trust in the guest (SEV and SGX)";
   constexpr std::string_view kDeviceTree = "x86 guests take no device tree";
   const Waits rest[] = {
-      {"pflash0", {}, kFirmware},
-      {"pflash1", {}, kFirmware},
       {"max-fw-size", {}, kFirmware},
       {"boot", {}, kFirmware},
       {"memory-encryption", {}, kTrust},
@@ -102,6 +100,8 @@ Result<> Builder::Machine(std::string_view text) {
   config_.initrd = list.Take("initrd", config_.initrd);
   config_.append = list.Take("append", config_.append);
   config_.bios = list.Take("firmware", config_.bios);
+  config_.pflash[0] = list.Take("pflash0", config_.pflash[0]);
+  config_.pflash[1] = list.Take("pflash1", config_.pflash[1]);
   config_.memory_backend = list.Take("memory-backend", config_.memory_backend);
   TRY(list.TakeOnly("acpi", {"on", "auto"}, "q35 guests without ACPI are not served yet"));
   TRY(list.TakeOnly("usb", {"off"}, "there is no USB yet"));

@@ -59,6 +59,10 @@ Result<> Builder::Take(const Token& token) {
       {"hdc", &Builder::Hdc},
       {"hdd", &Builder::Hdd},
       {"watchdog-action", &Builder::WatchdogAct},
+      {"boot", &Builder::Boot},
+      {"fw_cfg", &Builder::FwCfg},
+      {"option-rom", &Builder::OptionRom},
+      {"pflash", &Builder::FlashFile},
   };
   const std::string_view option = token.option->name;
   for (const Handler& handler : kHandlers) {
@@ -107,7 +111,9 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
     config_.escape_key = static_cast<char>(*number);
     return {};
   }
-  if (option == "no-hpet") {
+  if (option == "no-fd-bootchk") {
+    config_.boot.check_floppy = false;
+  } else if (option == "no-hpet") {
     config_.hpet = false;
   } else if (option == "no-reboot") {
     config_.reboot = RebootAction::kShutdown;
@@ -152,14 +158,7 @@ Result<> Builder::Finish() {
       }
     }
   }
-  const SmbiosConfig& smbios = config_.smbios;
-  if (config_.kernel.empty() && !(smbios.given_types.empty() && smbios.structure_files.empty())) {
-    return Fail(Errc::kUnsupported,
-                "-smbios without -kernel waits for firmware, which passes it to the guest");
-  }
-  if (!config_.kernel.empty() && !config_.bios.empty()) {
-    return Fail(Errc::kUnsupported, "-kernel and -bios together wait for fw_cfg; give one of them");
-  }
+  TRY(FinishFirmware());
   return {};
 }
 

@@ -13,8 +13,6 @@ constexpr std::string_view kNoDisplay =
     "it waits for windows and remote displays; use -display none or -nographic";
 constexpr std::string_view kNoSpice = "it waits for SPICE";
 constexpr std::string_view kNoAudio = "it waits for sound";
-constexpr std::string_view kNoFirmwareTables =
-    "it waits for firmware and fw_cfg; boot with -kernel, or -bios for a bare ROM";
 constexpr std::string_view kNoMigration = "it waits for migration and snapshots";
 constexpr std::string_view kTcgOnly = "it belongs to QEMU's translator; nandu runs guests on KVM only";
 constexpr std::string_view kNoXen = "nandu runs on KVM, not on Xen";
@@ -40,7 +38,9 @@ constexpr OptionSpec kOptions[] = {
      "give a property to an option before it: -set drive.disk0.file=/vm/a.img"},
     {"global", true, kWorks, "driver.property=value | driver=d,property=p,value=v",
      "a default for every device of a driver, built in or added"},
-    {"boot", true, kPlanned, "", kNoFirmwareTables},
+    {"boot", true, kWorks,
+     "[order=cdn][,once=d][,menu=on|off][,splash-time=ms][,reboot-timeout=ms][,strict=on|off]",
+     "what firmware boots from, and how long it waits; bootindex= of a device goes before order="},
     {"m", true, kWorks, "[size=]n[K|M|G|T]",
      "guest memory, in MiB unless a suffix says otherwise (default 128)"},
     {"mem-path", true, kWorks, "path", "guest memory is a file, or a file in a directory (hugetlbfs)"},
@@ -85,7 +85,8 @@ constexpr OptionSpec kOptions[] = {
     {"full-screen", false, kPlanned, "", kNoDisplay},
     {"vnc", true, kPlanned, "", "it waits for the VNC server; use -display none"},
     {"win2k-hack", false, kRefused, "", "it slowed IDE down for one release of Windows 2000"},
-    {"no-fd-bootchk", false, kPlanned, "", kNoFirmwareTables},
+    {"no-fd-bootchk", false, kWorks, "",
+     "firmware boots from a floppy without a boot sector's signature too"},
     {"no-acpi", false, kPlanned, "", "it waits for boards without ACPI"},
     {"no-hpet", false, kWorks, "", "no HPET (the same as -machine hpet=off)"},
     {"acpitable", true, kPlanned, "", "it waits for user-supplied ACPI tables"},
@@ -100,8 +101,10 @@ constexpr OptionSpec kOptions[] = {
     {"chardev", true, kWorks, "backend,id=i[,prop=value...]",
      "add a character backend: stdio, file, pty, socket, pipe, null"},
     {"tpmdev", true, kPlanned, "", "it waits for TPMs (swtpm)"},
-    {"bios", true, kWorks, "file", "map a ROM at the top of memory and start at the reset vector"},
-    {"pflash", true, kPlanned, "", kNoFirmwareTables},
+    {"bios", true, kWorks, "file",
+     "firmware: a file, or the name of one (see -L); without it and without a kernel, SeaBIOS"},
+    {"pflash", true, kWorks, "file",
+     "firmware's flash from a raw file: the same as -drive if=pflash,format=raw,file="},
     {"kernel", true, kWorks, "file", "boot a Linux bzImage, a multiboot kernel or a PVH ELF kernel directly"},
     {"append", true, kWorks, "text", "the kernel's command line"},
     {"initrd", true, kWorks, "file | \"file arg...,file...\"",
@@ -110,7 +113,8 @@ constexpr OptionSpec kOptions[] = {
     {"compat", true, kWorks,
      "[deprecated-input=accept|reject|crash][,deprecated-output=accept|hide][,unstable-...]",
      "a policy for deprecated and unstable interfaces: nandu has none"},
-    {"fw_cfg", true, kPlanned, "", kNoFirmwareTables},
+    {"fw_cfg", true, kWorks, "[name=]opt/name,string=text|file=file",
+     "a file for firmware and the guest to read"},
     {"serial", true, kWorks, "dev",
      "the next serial port: stdio, mon:stdio, pty, file:F, unix:P,server=on, null, none ..."},
     {"parallel", true, kWorks, "none", "the parallel port: none"},
@@ -144,7 +148,8 @@ constexpr OptionSpec kOptions[] = {
      "what a reboot, a power-off, a panic or a watchdog does"},
     {"loadvm", true, kPlanned, "", kNoMigration},
     {"daemonize", false, kWorks, "", "go to the background once the VM is ready"},
-    {"option-rom", true, kPlanned, "", kNoFirmwareTables},
+    {"option-rom", true, kWorks, "[romfile=]file[,bootindex=n]",
+     "code for firmware to run, which may boot the guest"},
     {"rtc", true, kWorks, "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
      "what the clock starts at and follows, and whether missed periodic interrupts are made up for"},
     {"icount", true, kRefused, "", kTcgOnly},

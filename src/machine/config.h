@@ -6,6 +6,7 @@
 // and refuses what it does not know.
 #pragma once
 
+#include <array>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
@@ -110,6 +111,30 @@ struct SmbiosConfig {
   bool entry_point_64 = false;       // -machine smbios-entry-point-type=64
 };
 
+// -boot: what firmware does. Which device is tried first is bootindex's, or the order's where there is none.
+struct BootConfig {
+  std::string order;  // letters: a, b floppies, c disk, d CD-ROM, n network; empty: "cad"
+  std::string once;   // the same, until the first reset
+  bool menu = false;
+  bool strict = false;
+  std::optional<uint16_t> splash_time_ms;
+  bool check_floppy = true;                   // a floppy without a signature is none
+  std::optional<uint16_t> reboot_timeout_ms;  // wait this long and reboot where nothing boots; none: wait
+};
+
+// -option-rom: code for firmware to run.
+struct OptionRomConfig {
+  std::string file;
+  int32_t bootindex = -1;  // it may boot the guest; negative: it is not asked to
+};
+
+// -fw_cfg name=,string= or file=.
+struct FwCfgFileConfig {
+  std::string name;
+  std::string text;  // or the path of a file
+  bool in_file = false;
+};
+
 // What a shutdown or reset, a guest's panic and a watchdog do (-no-reboot, -no-shutdown, -action,
 // -watchdog-action).
 enum class RebootAction : uint8_t { kReset, kShutdown };
@@ -144,9 +169,9 @@ struct MachineConfig {
   bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
   bool sata = true;     // the AHCI function
   bool smbus = true;
-  bool vmport = true;           // VMware's backdoor and its mouse
+  bool vmport = true;                    // VMware's backdoor and its mouse
   bool pit_discards_lost_ticks = false;  // the kernel's interval timer; else it makes up for them later
-  bool no_reboot_strap = true;  // ICH9-LPC.noreboot: the watchdog resets nothing
+  bool no_reboot_strap = true;           // ICH9-LPC.noreboot: the watchdog resets nothing
   bool dump_guest_core = true;
   bool mem_merge = true;
 
@@ -168,7 +193,12 @@ struct MachineConfig {
   std::string kernel;  // paths; empty: none
   std::string initrd;
   std::string append;
-  std::string bios;
+  std::string bios;                   // empty: SeaBIOS, unless there is a kernel or flash
+  std::array<std::string, 2> pflash;  // block nodes or -drives of firmware's flash; empty: none
+  BootConfig boot;
+  std::vector<OptionRomConfig> option_roms;
+  std::vector<FwCfgFileConfig> fw_cfg_files;      // -fw_cfg, in order
+  bool nographic = false;                         // what firmware is told of it: talk to the serial port
   std::vector<std::string> firmware_directories;  // -L, in order; searched before the distribution's
 
   std::vector<OptionBag> iothreads;  // -object iothread,id=...

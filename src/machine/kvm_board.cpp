@@ -143,7 +143,7 @@ Result<> KvmBoard::MapRam(const BoardRam& ram) {
       }
       const uint64_t room = next < MemoryMap::kFourGiB ? map_.low_ram_bytes - next : UINT64_MAX;
       const uint64_t count = std::min(block->size() - offset, room);
-      mappings_.push_back(TRY(memory_.Map(next, Region::Ram(block, offset, count))));
+      TRY(shadow_ram_.MapRam(memory_, block, offset, next, count, &mappings_));
       offset += count;
       next += count;
     }

@@ -25,6 +25,7 @@
 #include "machine/irqchip.h"
 #include "machine/memory_map.h"
 #include "machine/ram.h"
+#include "machine/shadow_ram.h"
 #include "memory/address_space.h"
 #include "state/state.h"
 #include "vcpu/cpu_model.h"
@@ -60,6 +61,7 @@ class KvmBoard final : private VcpuObserver {
   VcpuSet& vcpus() { return *vcpus_; }
   // Of the vCPU that the calling thread serves an exit of (nandu/vcpu_registers.h).
   static std::shared_ptr<VcpuRegisters> exit_registers();
+  ShadowRam& shadow_ram() { return shadow_ram_; }
   const MemoryMap& map() const { return map_; }
   const CpuModel& cpu() const { return cpu_; }
   const CpuTopology& topology() const { return topology_; }
@@ -108,6 +110,7 @@ class KvmBoard final : private VcpuObserver {
   CpuModel cpu_;
   CpuTopology topology_;
   std::vector<Mapping> mappings_;  // RAM and ROM
+  ShadowRam shadow_ram_;
   std::unique_ptr<VcpuSet> vcpus_;
   std::unique_ptr<Irqchip> irqchip_;
   std::optional<uint64_t> frozen_clock_ns_;

@@ -1,5 +1,6 @@
 // What boots, and how the board is put back to its start for it: at first, and at every reset.
 #include <algorithm>
+#include <utility>
 
 #include "base/uuid.h"
 #include "devices/display/vga_card.h"
@@ -45,6 +46,7 @@ MemoryLayout LayoutOf(const KvmBoard& board) {
 AcpiInput Machine::Impl::MakeAcpiInput() {
   AcpiInput input;
   input.memory = LayoutOf(*board);
+  input.memory.ecam_base = q35->host_bridge().ecam_base();
   for (unsigned index = 0; index < config.smp.cpus; ++index) {
     input.apic_ids.push_back(board->topology().ApicId(index));
   }
@@ -63,6 +65,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
       input.isa_devices.push_back(contributor);
     }
   }
+  input.fw_cfg = true;
   input.hpet = config.hpet;
   input.s4 = config.acpi_s4;
   if (generation_id != nullptr) {
@@ -121,7 +124,7 @@ Result<> Machine::Impl::FindOnboard(const std::string& id, SmbiosInput* input) c
 }
 
 Result<> Machine::Impl::PrepareBoot() {
-  if (!kernel) {
+  if (!kernel) {  // none, or firmware loads it
     return {};
   }
   BootOptions options{.kernel = std::move(*kernel),
@@ -140,19 +143,30 @@ Result<> Machine::Impl::PrepareBoot() {
 }
 
 Result<> Machine::Impl::ResetBoard() {
-  const AddressSpace::Transaction transaction;  // vCPUs are out; one commit for all that moves
-  q35->root().Reset();
-  for (Device* device : all_devices) {
-    device->Reset();
+  {
+    const AddressSpace::Transaction transaction;  // vCPUs are out; one commit for all that moves
+    q35->root().Reset();
+    for (Device* device : all_devices) {
+      device->Reset();
+    }
+    if (loader) {
+      TRY(q35->SetUpWithoutFirmware());
+      if (text_screen != nullptr) {
+        text_screen->SetUpAsFirmware();
+      }
+    }
+  }
+  // -boot once= holds until the first reset, which is not the one of the start.
+  const bool once = !std::exchange(booted, true) && !config.boot.once.empty();
+  const std::string& order = once ? config.boot.once : config.boot.order;
+  q35->rtc().SetBootOrder(order.empty() ? "cad" : order, config.boot.check_floppy);
+  if (firmware_runs() && generation_id != nullptr) {
+    generation_id->SetAddress(0);  // until firmware tells again where it put it
   }
   BootRegisters boot;  // the reset vector
   const auto view = board->memory().view();
   TRY(RunLoaders(*view->memory()));
   if (loader) {
-    TRY(q35->SetUpWithoutFirmware());
-    if (text_screen != nullptr) {
-      text_screen->SetUpAsFirmware();
-    }
     const CpuEntry entry = TRY(loader->Load(*view->memory()));
     boot = RegistersFor(entry);
   }

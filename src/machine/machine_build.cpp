@@ -42,6 +42,7 @@ Result<> Machine::Impl::Build() {
   TRY(OpenBackends());
   TRY(BuildBoard());
   TRY(AddDevices());
+  TRY(FillFwCfg());
   TRY(PrepareBoot());
   MakeLifecycle();
   TRY(WatchLostMemory());
@@ -65,8 +66,9 @@ Result<> Machine::Impl::OpenBootFiles() {
   } else if (!config.initrd.empty()) {
     initrd = TRY(open(config.initrd, "-initrd"));
   }
-  if (!config.bios.empty()) {
-    const BootFile file = TRY(open(config.bios, "-bios"));
+  if (!config.bios.empty() || (config.kernel.empty() && config.pflash[0].empty())) {
+    const std::string name = config.bios.empty() ? "bios-256k.bin" : config.bios;
+    const BootFile file = TRY(Prefix(firmware_files.Find(name), "-bios"));
     rom = TRY(Prefix(FirmwareRom::Open(file), "-bios"));
   }
   return ReadSmbiosFiles();

@@ -45,6 +45,13 @@ struct Machine::Impl {
   Result<> NoteLoader(Device& device, const std::string& source);
   Result<std::shared_ptr<Display>> FindDisplay(const std::optional<std::string>& device) const;
   Result<> PrepareBoot();
+  // machine/firmware.cpp
+  Result<> FillFwCfg();
+  Result<> AddAcpiFiles();
+  Result<> AddBootFiles();
+  Result<> AddUserFile(const FwCfgFileConfig& file);
+  // Whether firmware boots the guest, or nandu does what firmware would have done for its kernel.
+  bool firmware_runs() const { return rom.has_value() || !config.pflash[0].empty(); }
   void MakeLifecycle();
   void Warn() const;
 
@@ -82,8 +89,9 @@ struct Machine::Impl {
   VmGenerationId* generation_id = nullptr;   // in devices, where there is one
   std::vector<const LoaderDevice*> loaders;  // those of -device loader, in devices
   Media media{backends.blocks, [this]() -> const std::vector<Device*>& { return all_devices; }};
-  VgaCard* text_screen = nullptr;           // in devices: a card that text can be shown with
-  std::unique_ptr<BootLoader> loader;
+  VgaCard* text_screen = nullptr;      // in devices: a card that text can be shown with
+  std::unique_ptr<BootLoader> loader;  // null: firmware boots
+  bool booted = false;                 // reset once, at the start
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Debugger> debugger;
   EventFacet::Sink sink;

@@ -4,10 +4,12 @@
 
 #include "base/log.h"
 #include "base/uuid.h"
+#include "boot/firmware_rom.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/dma_controller.h"
 #include "devices/legacy/hpet.h"
 #include "devices/legacy/ich9_ahci.h"
+#include "devices/legacy/pflash.h"
 #include "devices/legacy/serial_device.h"
 #include "devices/legacy/vmport.h"
 #include "devices/pci/pci_setup.h"
@@ -39,6 +41,7 @@ Result<std::unique_ptr<Q35>> Q35::Create(DeviceHost& host, KvmBoard& board, cons
   std::unique_ptr<Q35> q35(new Q35(host, board));
   TRY(q35->AddChipset(config));
   TRY(q35->AddPorts(config));
+  TRY(q35->AddFlash(config));
   return q35;
 }
 
@@ -52,6 +55,9 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   Q35HostBridge::Options bridge;
   bridge.spaces = {&board_.memory(), &board_.ports()};
   bridge.set_pirq = [this](unsigned pirq, bool level) { lpc_->SetPirq(pirq, level); };
+  bridge.pam_changed = [this](const std::array<uint8_t, Q35HostBridge::kPamRegisters>& pam) {
+    board_.shadow_ram().Follow(pam);
+  };
   host_bridge_ = TRY(Q35HostBridge::Create(std::move(bridge)));
   dma_ = std::make_unique<DmaListener>(host_bridge_->root());
   board_.memory().AddListener(dma_.get());
@@ -88,11 +94,34 @@ Result<> Q35::AddChipset(const MachineConfig& config) {
   rtc.high_ram_bytes = board_.map().high_ram_bytes;
   rtc.cpus = config.smp.cpus;
   TakeRtcConfig(config.rtc, host_.clock().RealtimeNs(), &rtc);
-  others_.push_back(TRY(Rtc::Create(host_, *rtc_line, rtc)));
+  std::unique_ptr<Rtc> clock = TRY(Rtc::Create(host_, *rtc_line, rtc));
+  rtc_ = clock.get();
+  others_.push_back(std::move(clock));
+  return {};
+}
+
+// The first chip ends at 4 GiB, where the processor starts, and the second one below it.
+Result<> Q35::AddFlash(const MachineConfig& config) {
+  uint64_t end = MemoryMap::kFourGiB;
+  for (unsigned i = 0; i < Pflash::kChips && !config.pflash.at(i).empty(); i++) {
+    std::unique_ptr<Pflash> chip = TRY(Pflash::Create(host_, i, config.pflash.at(i), end));
+    end = chip->base();
+    if (MemoryMap::kFourGiB - end > Pflash::kMostBytes) {
+      return Fail(Errc::kInvalidArgument, "pflash0 and pflash1 have {} bytes together; 8 MiB are possible",
+                  MemoryMap::kFourGiB - end);
+    }
+    if (i == 0) {
+      flash_shadow_ = TRY(MapFirmwareShadow(board_.memory(), chip->array()->bytes()));
+    }
+    others_.push_back(std::move(chip));
+  }
   return {};
 }
 
 Result<> Q35::AddPorts(const MachineConfig& config) {
+  std::unique_ptr<FwCfg> fw_cfg = TRY(FwCfg::Create(host_));
+  fw_cfg_ = fw_cfg.get();
+  others_.push_back(std::move(fw_cfg));
   others_.push_back(TRY(IsaDma::Create(host_)));
   for (unsigned index = 0; index < config.serials.size(); ++index) {
     const std::string& chardev = config.serials[index];
@@ -140,6 +169,7 @@ Result<> Q35::SetUpWithoutFirmware() {
   constexpr std::array<uint8_t, PciBus::kRootLines> kInterruptLines = {10, 10, 11, 11, 10, 10, 11, 11};
   const MemoryMap& map = board_.map();
   host_bridge_->EnableEcam(MemoryMap::kEcamBase);
+  host_bridge_->OpenShadowRam();
   lpc_->SetUpAsFirmware();
   keyboard_controller_->SetUpAsFirmware();
   PciSetupOptions options;

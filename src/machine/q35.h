@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "devices/legacy/fw_cfg.h"
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/ich9_lpc.h"
 #include "devices/legacy/ich9_smbus.h"
@@ -26,6 +27,9 @@ class Q35 {
 
   PciBus& root() { return host_bridge_->root(); }
   Ich9Lpc& lpc() { return *lpc_; }
+  Rtc& rtc() { return *rtc_; }
+  FwCfg& fw_cfg() { return *fw_cfg_; }
+  const Q35HostBridge& host_bridge() const { return *host_bridge_; }
   std::vector<Device*> devices() const;  // in the order they are reset, saved and resumed
 
   // Firmware's chores, when none runs: ECAM, interrupt routes, power management, the keyboard
@@ -37,6 +41,7 @@ class Q35 {
   Q35(DeviceHost& host, KvmBoard& board) : host_(host), board_(board) {}
   Result<> AddChipset(const MachineConfig& config);
   Result<> AddPorts(const MachineConfig& config);
+  Result<> AddFlash(const MachineConfig& config);
 
   DeviceHost& host_;
   KvmBoard& board_;
@@ -44,9 +49,12 @@ class Q35 {
   std::unique_ptr<Q35HostBridge> host_bridge_;
   std::unique_ptr<DmaListener> dma_;
   std::unique_ptr<Ich9Lpc> lpc_;
+  Rtc* rtc_ = nullptr;                    // in others_
+  FwCfg* fw_cfg_ = nullptr;               // in others_
   I8042* keyboard_controller_ = nullptr;  // in others_
   Ich9Smbus* smbus_ = nullptr;            // in others_, where the board has one
   std::vector<std::unique_ptr<Device>> others_;
+  Mapping flash_shadow_;  // what the processor sees of pflash0 below 1 MiB
 };
 
 }  // namespace nandu

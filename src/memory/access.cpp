@@ -17,7 +17,8 @@ constexpr uint64_t Ones(unsigned bytes) {
 // RAM takes any length; a handler is promised one of the widths a bus has.
 bool ServedWhole(const FlatRange& range, uint64_t skip, unsigned size) {
   const bool bus_width = size == 1 || size == 2 || size == 4 || size == 8;
-  return size <= range.size - skip && (range.kind == Region::Kind::kRam || bus_width);
+  const bool memory = range.kind == Region::Kind::kRam && range.handler == nullptr;
+  return size <= range.size - skip && (memory || bus_width);
 }
 
 uint64_t ReadRange(const FlatRange& range, uint64_t skip, unsigned size) {
@@ -32,6 +33,9 @@ uint64_t ReadRange(const FlatRange& range, uint64_t skip, unsigned size) {
 ExitDone WriteRange(const FlatRange& range, uint64_t skip, unsigned size, uint64_t value,
                     AccessCounters& counters) {
   if (range.kind != Region::Kind::kRam) {
+    return range.handler->Write(range.offset + skip, size, value & Ones(size));
+  }
+  if (range.readonly && range.handler != nullptr) {
     return range.handler->Write(range.offset + skip, size, value & Ones(size));
   }
   if (range.readonly) {

@@ -133,7 +133,12 @@ Result<Mapping> AddressSpace::Map(uint64_t base, Region region, int priority, bo
   const Transaction transaction(*this);
   const uint64_t id = impl_->next_id++;
   const bool readonly = region.readonly();
-  impl_->mappings.push_back(MappedRegion{id, base, priority, enabled, readonly, std::move(region)});
+  impl_->mappings.push_back(MappedRegion{.id = id,
+                                         .base = base,
+                                         .priority = priority,
+                                         .enabled = enabled,
+                                         .readonly = readonly,
+                                         .region = std::move(region)});
   CommitLock::Touch(*this);
   return Mapping(this, id);
 }
@@ -215,6 +220,14 @@ void Mapping::SetReadonly(bool readonly) {
   Apply([readonly](MappedRegion& mapping) {
     NANDU_CHECK(mapping.region.kind() == Region::Kind::kRam, "only RAM is made read-only");
     mapping.readonly = readonly;
+  });
+}
+
+void Mapping::SetRomMode(bool memory) {
+  Apply([memory](MappedRegion& mapping) {
+    NANDU_CHECK(mapping.region.kind() == Region::Kind::kRam && mapping.region.handler() != nullptr,
+                "only a ROM device has modes");
+    mapping.rom_mode = memory;
   });
 }
 

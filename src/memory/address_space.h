@@ -55,6 +55,7 @@ class Mapping {
   void SetEnabled(bool enabled);
   void Move(uint64_t base);         // where it does not fit the space, it is not mapped
   void SetReadonly(bool readonly);  // RAM only
+  void SetRomMode(bool memory);     // ROM devices only: reads are of memory, or go to the handler as well
   void SetEvents(std::vector<IoEvent> events);
 
  private:

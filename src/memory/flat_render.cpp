@@ -40,11 +40,12 @@ FlatRange RangeOf(const Piece& piece) {
   FlatRange range;
   range.base = piece.base;
   range.size = piece.end - piece.base;
-  range.kind = mapping.region.kind();
+  range.kind = mapping.rom_mode ? mapping.region.kind() : Region::Kind::kIo;
   if (range.kind == Region::Kind::kRam) {
     range.readonly = mapping.readonly;
     range.offset = mapping.region.block_offset() + skip;
     range.block = mapping.region.block();
+    range.handler = mapping.region.handler();  // what a ROM device's writes go to; its block begins with it
   } else {
     range.offset = skip;
     range.handler = mapping.region.handler();

@@ -18,6 +18,7 @@ struct MappedRegion {
   bool enabled = true;
   bool readonly = false;  // RAM
   Region region;
+  bool rom_mode = true;  // of a ROM device: memory, not its handler
 };
 
 // Mappings that are disabled or do not lie below `space_size` are left out. Adjacent ranges that continue

@@ -21,7 +21,7 @@ struct FlatRange {
   bool readonly = false;
   uint64_t offset = 0;                 // of this range in its region (I/O) or block (RAM)
   std::shared_ptr<RamBlock> block;     // RAM
-  std::shared_ptr<IoHandler> handler;  // I/O
+  std::shared_ptr<IoHandler> handler;  // I/O, and writes to read-only RAM that is a device
   bool SameMapping(const FlatRange& other) const;
 };
 

@@ -24,6 +24,13 @@ Region Region::Rom(std::shared_ptr<RamBlock> block, uint64_t block_offset, uint6
   return region;
 }
 
+Region Region::RomDevice(std::shared_ptr<RamBlock> block, uint64_t size, std::shared_ptr<IoHandler> handler) {
+  NANDU_CHECK(handler != nullptr, "a ROM device has a handler");
+  Region region = Rom(std::move(block), 0, size);
+  region.handler_ = std::move(handler);
+  return region;
+}
+
 Region Region::Io(std::shared_ptr<IoHandler> handler, uint64_t size, std::vector<IoEvent> events) {
   NANDU_CHECK(handler != nullptr && size != 0, "an I/O region has a handler and a size");
   Region region;

@@ -29,6 +29,9 @@ class Region {
   static Region Ram(std::shared_ptr<RamBlock> block, uint64_t block_offset, uint64_t size);
   static Region Rom(std::shared_ptr<RamBlock> block, uint64_t block_offset,
                     uint64_t size);  // guest writes are dropped and counted
+  // The block's first `size` bytes, which the guest reads; its writes go to the handler. A mapping of it can
+  // be switched to the handler altogether (Mapping::SetRomMode).
+  static Region RomDevice(std::shared_ptr<RamBlock> block, uint64_t size, std::shared_ptr<IoHandler> handler);
   static Region Io(std::shared_ptr<IoHandler> handler, uint64_t size, std::vector<IoEvent> events = {});
 
   Kind kind() const { return kind_; }
@@ -36,7 +39,7 @@ class Region {
   bool readonly() const { return readonly_; }
   const std::shared_ptr<RamBlock>& block() const { return block_; }
   uint64_t block_offset() const { return block_offset_; }
-  const std::shared_ptr<IoHandler>& handler() const { return handler_; }
+  const std::shared_ptr<IoHandler>& handler() const { return handler_; }  // of I/O, and of a ROM device
   const std::vector<IoEvent>& events() const { return events_; }
   void set_events(std::vector<IoEvent> events) { events_ = std::move(events); }
 

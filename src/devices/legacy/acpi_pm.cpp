@@ -14,6 +14,7 @@ constexpr unsigned kGpe0End = 0x30;
 constexpr unsigned kSmiEnable = 0x30;
 constexpr unsigned kSmiStatus = 0x34;
 constexpr unsigned kSmiEnd = 0x38;
+constexpr uint32_t kSmiByCommand = 1 << 5;  // ICH9, 13.8.3.11: APMC_EN
 
 // PM1 status and enable (ACPI 6.5, 4.8.4.1.1 and 4.8.4.1.2)
 constexpr uint16_t kTimer = 1 << 0;
@@ -208,6 +209,7 @@ void AcpiPm::SetAcpiEnabled(bool enabled) {
 void AcpiPm::Reset() {
   const MutexLock lock(mutex_);
   state_ = AcpiPmState{};
+  state_.smi_enable = kSmiByCommand;  // firmware takes it that SMIs are set up, and leaves them alone
   state_.overflow_ticks = (TicksLocked() | (kHalfTimer - 1)) + 1;
   UpdateSciLocked();
 }

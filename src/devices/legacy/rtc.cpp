@@ -41,8 +41,6 @@ void PutNumber(Cmos* cmos, unsigned at, uint64_t value, unsigned bytes) {
 
 Cmos InitialCmos(const Rtc::Options& options) {
   constexpr uint8_t kMouseAndFpu = 0x06;
-  constexpr uint8_t kDiskThenNetwork = 0x12;  // -boot's default: cad, as QEMU writes it
-  constexpr uint8_t kThirdDevice = 0x30;
   constexpr uint64_t kMostKiB = 0xffff;
   Cmos cmos = {};
   cmos[kRegisterA] = 0x26;  // 32.768 kHz, 1024 Hz
@@ -58,8 +56,6 @@ Cmos InitialCmos(const Rtc::Options& options) {
   PutNumber(&cmos, kMemoryAbove4GiB, options.high_ram_bytes / kUnit, 3);
   constexpr unsigned kMostCpus = 255;  // more are told of elsewhere, and by nothing here
   cmos[kCpusMinusOne] = static_cast<uint8_t>(options.cpus > kMostCpus ? 0 : options.cpus - 1);
-  cmos[kBootOrder1] = kThirdDevice;
-  cmos[kBootOrder2] = kDiskThenNetwork;
   return cmos;
 }
 
@@ -398,6 +394,23 @@ void Rtc::RepayLocked() {
   ++state_.repaid_periods;
   state_.cmos[kRegisterC] |= kPeriodicFlag;
   UpdateIrqLocked();
+}
+
+// As Bochs's BIOS reads it: four bits a device, the third one in the upper half of its register.
+void Rtc::SetBootOrder(std::string_view letters, bool check_floppy) {
+  std::array<unsigned, 3> devices = {};
+  for (size_t i = 0; i < devices.size() && i < letters.size(); i++) {
+    switch (letters[i]) {
+      case 'a':
+      case 'b': devices.at(i) = 1; break;
+      case 'c': devices.at(i) = 2; break;
+      case 'd': devices.at(i) = 3; break;
+      case 'n': devices.at(i) = 4; break;
+      default: break;
+    }
+  }
+  SetCmos(kBootOrder1, static_cast<uint8_t>(devices[2] << 4 | (check_floppy ? 0 : 1)));
+  SetCmos(kBootOrder2, static_cast<uint8_t>(devices[1] << 4 | devices[0]));
 }
 
 void Rtc::SetCmos(unsigned index, uint8_t value) {

@@ -60,6 +60,9 @@ class Rtc final : public LegacyDevice, private AcpiContributor {
 
   // Before the first vCPU runs, or while vCPUs are stopped: what firmware finds there.
   void SetCmos(unsigned index, uint8_t value);
+  // -boot order=: letters of devices, three at most; an unknown one is none. And whether a floppy must have a
+  // boot sector's signature.
+  void SetBootOrder(std::string_view letters, bool check_floppy);
 
   AcpiContributor* acpi() override { return this; }
   void Reset() override;

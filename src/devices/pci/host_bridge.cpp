@@ -97,6 +97,18 @@ void Q35HostBridge::EnableEcam(uint64_t base) {
   (void)function_.WriteConfig(kPciexbar, 4, static_cast<uint32_t>(base) | 1);
 }
 
+uint64_t Q35HostBridge::ecam_base() const {
+  const uint64_t bar = function_.ReadConfig(kPciexbar, 4) |
+                       static_cast<uint64_t>(function_.ReadConfig(kPciexbar + 4, 4)) << 32;
+  return (bar & 1) != 0 ? bar & ~(kEcam256MiB - 1) : kPciexbarReset;
+}
+
+void Q35HostBridge::OpenShadowRam() {
+  (void)function_.WriteConfig(kPam0, 1, 0x30);
+  (void)function_.WriteConfig(kPam0 + 1, 2, 0x3333);
+  (void)function_.WriteConfig(kPam0 + 3, 4, 0x33333333);
+}
+
 std::array<uint8_t, Q35HostBridge::kPamRegisters> Q35HostBridge::pam() const {
   std::array<uint8_t, kPamRegisters> values{};
   for (unsigned i = 0; i < kPamRegisters; i++) {

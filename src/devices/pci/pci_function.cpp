@@ -257,6 +257,8 @@ uint8_t PciFunction::FindCapability(uint8_t id) const {
   return impl_->config.FindCapability(id);
 }
 
+PciBus* PciFunction::bus() const { return impl_->bus; }
+
 PciBus* PciFunction::secondary_bus() const { return impl_->secondary; }
 
 void PciFunction::SetSecondary(PciBus* bus) { impl_->secondary = bus; }

@@ -145,6 +145,7 @@ class PciFunction {
   const PciIdentity& identity() const { return identity_; }
   bool express() const { return express_; }
   uint8_t devfn() const { return devfn_; }
+  PciBus* bus() const;            // null: on none
   std::string StateName() const;  // "02.0"
 
   void Save(const StateWriter& writer) const;

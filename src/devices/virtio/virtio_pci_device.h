@@ -32,6 +32,7 @@ struct VirtioPciSpec {
   unsigned default_vectors = 2;  // where vectors= is not given
   std::optional<int32_t> bootindex = std::nullopt;
   std::function<DiskFacts()> disk = nullptr;  // of a disk; control thread
+  std::string_view boot_path_end = {};          // see Device::BootChoice; static
   std::shared_ptr<const PciRom> rom = nullptr;  // where Create found one
 };
 
@@ -54,9 +55,10 @@ class VirtioPciDevice final : public Device {
   std::optional<DiskFacts> disk() const override {
     return spec_.disk ? std::optional<DiskFacts>(spec_.disk()) : std::nullopt;
   }
-  const std::optional<int32_t>& bootindex() const {
-    return spec_.bootindex;
-  }  // where firmware looks, lowest first
+  std::optional<BootChoice> boot_choice() const override {
+    return spec_.bootindex ? std::optional(BootChoice{*spec_.bootindex, std::string(spec_.boot_path_end)})
+                           : std::nullopt;
+  }
   VirtioDevice& device() { return *device_; }
   VirtioPciTransport& transport() { return *transport_; }
 

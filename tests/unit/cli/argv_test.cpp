@@ -96,8 +96,8 @@ TEST(Recordings, WhatIsNotBuiltIsNamed) {
   EXPECT_THAT(sentence("-device", R"({"driver":"qemu-xhci","id":"usb"})"),
               HasSubstr("device 'qemu-xhci' is not served yet: it waits for USB"));
   EXPECT_THAT(sentence("-object", R"({"qom-type":"secret","id":"k"})"), HasSubstr("'secret' is not served"));
-  EXPECT_THAT(sentence("-machine", "pc-q35-7.2,pflash0=x"),
-              HasSubstr("pflash0=x is not served: it waits for firmware"));
+  EXPECT_THAT(sentence("-machine", "pc-q35-7.2,max-fw-size=1"),
+              HasSubstr("max-fw-size=1 is not served: it waits for firmware"));
   EXPECT_THAT(sentence("-machine", "none,accel=kvm:tcg"), HasSubstr("'none' waits for libvirt's probe"));
   EXPECT_THAT(sentence("-spice", "port=5900"),
               HasSubstr("option '-spice' is not served yet: it waits for SPICE"));

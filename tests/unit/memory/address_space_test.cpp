@@ -268,5 +268,41 @@ TEST(AddressSpace, ReadersSeeWholeViewsWhileOthersCommit) {
   EXPECT_EQ(space.Read(0x20000, 1), 2U);
 }
 
+// ---- ROM devices ----
+
+struct RomDevice : testing::Test {
+  AddressSpace space{"memory", kAll};
+  std::shared_ptr<RamBlock> block = TestRam(0x2000);
+  std::shared_ptr<FakeIoHandler> handler = std::make_shared<FakeIoHandler>();
+  Mapping mapping = space.Map(0x10000, Region::RomDevice(block, 0x2000, handler)).value();
+
+  void SetUp() override { block->host()[0x1004] = std::byte{0x77}; }
+};
+
+TEST_F(RomDevice, IsReadAsMemoryAndWrittenAsADevice) {
+  EXPECT_EQ(space.Read(0x11004, 1), 0x77U);
+  EXPECT_EQ(space.Write(0x11004, 2, 0x1234).token(), nullptr);
+  EXPECT_EQ(space.Read(0x11004, 1), 0x77U);
+  ASSERT_EQ(handler->writes.size(), 1U);
+  EXPECT_EQ(handler->writes[0], (FakeIoHandler::Done{0x1004, 2, 0x1234}));
+  EXPECT_TRUE(handler->reads.empty());
+  EXPECT_EQ(space.rom_writes().value(), 0U);
+}
+
+TEST_F(RomDevice, OutOfItsMemoryModeItIsADeviceAltogether) {
+  mapping.SetRomMode(false);
+  EXPECT_EQ(space.Read(0x11004, 2), 0x0504U);
+  EXPECT_EQ(space.view()->memory()->ranges().size(), 0U);
+  mapping.SetRomMode(true);
+  EXPECT_EQ(space.Read(0x11004, 1), 0x77U);
+  ASSERT_EQ(space.view()->memory()->ranges().size(), 1U);
+  EXPECT_TRUE(space.view()->memory()->ranges()[0].readonly);
+}
+
+TEST_F(RomDevice, WritesOfAnOddWidthReachItByteByByte) {
+  (void)space.Write(0x10000, 3, 0x030201);
+  EXPECT_EQ(handler->writes.size(), 3U);
+}
+
 }  // namespace
 }  // namespace nandu

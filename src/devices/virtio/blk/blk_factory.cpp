@@ -150,6 +150,7 @@ Result<std::unique_ptr<Device>> Build(DeviceHost& host, const std::string& id,
   spec.driver = driver;
   spec.default_vectors = config.queues + 1U;  // as QEMU: the configuration's and one per queue
   spec.bootindex = options.bootindex;
+  spec.boot_path_end = "/disk@0,0";
   std::unique_ptr<BlkDevice> device = TRY(BlkDevice::Create(std::move(config), loops, std::move(node)));
   spec.disk = [facts, disk = device.get()] {  // which the PCI device owns
     DiskFacts now = facts;

@@ -118,6 +118,7 @@ Result<std::unique_ptr<Device>> CreateNet(DeviceHost& host, const std::string& i
   spec.default_vectors =
       2 * config.pairs + 2;  // as QEMU: one per queue, the control queue, the configuration
   spec.bootindex = parsed.bootindex;
+  spec.boot_path_end = "/ethernet-phy@0";
   return VirtioPciDevice::Create(host, spec, transport, std::move(device));
 }
 

@@ -194,7 +194,12 @@ TEST_F(RtcPorts, CmosTellsTheMemoryAsQemuDoes) {
   EXPECT_EQ(Get(kMemoryAbove16MiB) | Get(kMemoryAbove16MiB + 1) << 8, 0x7f00);
   EXPECT_EQ(Get(kMemoryAbove4GiB) | Get(kMemoryAbove4GiB + 1) << 8, 0x8000);
   EXPECT_EQ(Get(kCpusMinusOne), 3);
+  rtc->SetBootOrder("cad", true);
   EXPECT_EQ(Get(kBootOrder2), 0x12);
+  EXPECT_EQ(Get(kBootOrder1), 0x30);
+  rtc->SetBootOrder("n", false);
+  EXPECT_EQ(Get(kBootOrder2), 0x04);
+  EXPECT_EQ(Get(kBootOrder1), 1);
   EXPECT_EQ(Get(kEquipment), 0x06);
 }
 

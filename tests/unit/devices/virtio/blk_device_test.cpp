@@ -305,7 +305,8 @@ TEST_F(BlkFactoryTest, OptionsReachTheDevice) {
                   .value();
   auto& device = dynamic_cast<VirtioPciDevice&>(*made);
   EXPECT_EQ(device.StatePath(), "/machine/pcie.0/05.0");
-  EXPECT_EQ(device.bootindex(), 1);
+  EXPECT_EQ(device.boot_choice()->index, 1);
+  EXPECT_EQ(device.boot_choice()->path_end, "/disk@0,0");
   EXPECT_EQ(device.pci()->msix_vectors(), 5U);
   EXPECT_EQ(device.pci()->ReadConfig(0, 4), 0x10421af4U);
   EXPECT_EQ(device.device().queue_count(), 4U);
