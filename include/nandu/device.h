@@ -61,10 +61,12 @@ class Device {
   virtual AcpiContributor* acpi() { return nullptr; }
   virtual std::optional<DiskFacts> disk() const { return std::nullopt; }
   virtual std::shared_ptr<Display> display() const { return nullptr; }  // a screen (nandu/display.h); may outlive the device
-  // What firmware may boot from it: the user's bootindex=, and how its OpenFirmware path ends ("/disk@0,0"); none: nothing.
+  // What firmware may boot from it: the user's bootindex=, and how its OpenFirmware path ends ("/disk@0,0") after its
+  // own PCI function's, or its controller's; none: nothing.
   struct BootChoice {
     int32_t index = 0;
     std::string path_end;
+    const PciFunction* controller = nullptr;
   };
   virtual std::optional<BootChoice> boot_choice() const { return std::nullopt; }
 

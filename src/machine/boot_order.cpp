@@ -17,8 +17,6 @@ std::string NameOf(const PciIdentity& identity) {
     case 0x0100: return "scsi";
     case 0x0101: return "ide";
     case 0x0102: return "fdc";
-    case 0x0106: return "sata";
-    case 0x0108: return "nvme";
     case 0x0200: return "ethernet";
     case 0x0300: return "VGA";
     case 0x0604: return "pci-bridge";
@@ -54,8 +52,8 @@ Result<std::vector<std::string>> BootOrder(std::span<Device* const> devices, std
   };
   for (Device* const device : devices) {
     const std::optional<Device::BootChoice> choice = device->boot_choice();
-    const PciFunction* const function = device->pci();
     if (choice) {
+      const PciFunction* const function = choice->controller != nullptr ? choice->controller : device->pci();
       TRY(add(choice->index, device->id(),
               (function == nullptr ? std::string() : OpenFirmwarePath(*function)) + choice->path_end));
     }

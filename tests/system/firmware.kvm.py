@@ -51,6 +51,7 @@ def fw_cfg_is_qemus(nandu):
     disk = _disk(nandu)
     _compare(*_seen(nandu, "-m", "256M", "-drive", f"file={disk},format=raw,if=none,id=d,read-only=on",
                     "-device", "pcie-root-port,id=pci.1,addr=5,chassis=1,slot=1", "-device", "virtio-blk-pci,drive=d,bus=pci.1,bootindex=7",
+                    "-device", "ide-cd,bus=ide.3,bootindex=3", "-device", "virtio-scsi-pci,id=s", "-device", "scsi-cd,bus=s.0,scsi-id=9,bootindex=5",
                     "-boot", "menu=on,strict=on,splash-time=300,reboot-timeout=500", "-fw_cfg", "name=opt/org.example/x,string=a,,b"))
 
 
@@ -61,16 +62,21 @@ def fw_cfg_of_a_large_board_is_qemus(nandu):
 
 
 def seabios_boots_a_disk(nandu):
+    for device, path in (("virtio-blk-pci", "scsi@1/disk@0,0"), ("ide-hd", "pci8086,2922@1f,2/drive@0/disk@0"),
+                         ("virtio-scsi-pci,addr=3 -device scsi-hd", "scsi@3/channel@0/disk@0,0")):
+        _seabios_boots(nandu, device, path)
+
+
+def _seabios_boots(nandu, device, path):
     log, console = nandu.file("log"), nandu.file("console")
     run = nandu.run("-M", "q35", "-accel", "kvm", "-nodefaults", "-display", "none", "-m", "64M", "-serial", f"file:{console}",
                     "-chardev", f"file,id=log,path={log}", "-device", "isa-debugcon,iobase=0x402,chardev=log", "-device", "isa-debug-exit",
-                    "-drive", f"file={_disk(nandu)},format=raw,if=none,id=d,read-only=on", "-device", "virtio-blk-pci,drive=d,bootindex=1",
-                    timeout=PATIENCE_S)
+                    "-drive", f"file={_disk(nandu)},format=raw,if=none,id=d", *f"-device {device},drive=d,bootindex=1".split(), timeout=PATIENCE_S)
     with open(log, encoding="ascii", errors="replace") as file:
         said = file.read()
     assert run.returncode == 33, (run, said[-2000:])
     assert "SeaBIOS (version" in said and "QEMU fw_cfg DMA interface supported" in said, said
-    assert "1: /pci@i0cf8/scsi@1/disk@0,0" in said, said
+    assert f"1: /pci@i0cf8/{path}" in said, said
     with open(console, encoding="ascii") as file:
         assert file.read() == "the boot sector runs\n"
 

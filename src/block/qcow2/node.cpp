@@ -264,7 +264,7 @@ NodeInfo Qcow2Node::info() const {
   info.driver = driver();
   info.size_bytes = image_->size_bytes;
   info.read_only = !writable_;
-  info.detect_zeroes = config_.detect_zeroes != DetectZeroes::kOff;
+  info.detect_zeroes = config_.detect_zeroes;
   info.users.clear();
   for (const NodeUser& user : users_) {
     info.users.push_back(user.name);

@@ -107,6 +107,13 @@ IdeDrive::~IdeDrive() {
   DiskFront::Close(std::move(parts_.disk));
 }
 
+std::optional<Device::BootChoice> IdeDrive::boot_choice() const {
+  if (!parts_.bootindex) {
+    return std::nullopt;
+  }
+  return BootChoice{*parts_.bootindex, Format("/drive@{:x}/disk@0", port()), parts_.bus->controller().pci()};
+}
+
 void IdeDrive::Reset() {
   port_->loop().Post([port = port_] { port->ResetDrive(); });
 }

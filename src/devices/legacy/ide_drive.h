@@ -55,9 +55,7 @@ class IdeDrive final : public Device, public HasCdDrive {
   std::string StatePath() const override {
     return parts_.bus->controller().DriveStatePath(parts_.bus->port());
   }
-  const std::optional<int32_t>& bootindex() const {
-    return parts_.bootindex;
-  }  // where firmware looks, lowest first
+  std::optional<BootChoice> boot_choice() const override;
   unsigned port() const { return parts_.bus->port(); }
   CdDrive* cd_drive() override { return parts_.cd.get(); }
 

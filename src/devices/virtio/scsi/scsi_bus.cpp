@@ -72,6 +72,14 @@ ScsiUnitDevice::~ScsiUnitDevice() {
   DiskFront::Close(parts_.unit->shared_disk());
 }
 
+std::optional<Device::BootChoice> ScsiUnitDevice::boot_choice() const {
+  if (!parts_.bootindex) {
+    return std::nullopt;
+  }
+  const auto [target, lun] = parts_.place;
+  return BootChoice{*parts_.bootindex, Format("/channel@0/disk@{:x},{:x}", target, lun), parts_.bus->pci()};
+}
+
 void ScsiUnitDevice::Save(const StateWriter& writer) const { writer.Put(parts_.unit->Save()); }
 
 Result<> ScsiUnitDevice::Load(const StateReader& reader) {

@@ -66,7 +66,7 @@ class ScsiUnitDevice final : public Device, public HasCdDrive {
   explicit ScsiUnitDevice(Parts parts);
   ~ScsiUnitDevice() override;
 
-  const std::optional<int32_t>& bootindex() const { return parts_.bootindex; }  // where firmware looks, lowest first
+  std::optional<BootChoice> boot_choice() const override;
   ScsiPlace place() const { return parts_.place; }
   ScsiBusDevice& bus_device() { return *parts_.bus; }
   CdDrive* cd_drive() override { return parts_.cd.get(); }
