@@ -68,7 +68,7 @@ constexpr OptionSpec kOptions[] = {
     {"mtdblock", true, kRefused, "", "a PC has no on-board flash of this kind"},
     {"sd", true, kRefused, "", "a q35 board has no SD slot"},
     {"snapshot", false, kPlanned, "",
-     "it makes a qcow2 overlay that goes with the VM, which is not wired up yet"},
+     "it waits for overlays that go with the VM"},
     {"fsdev", true, kPlanned, "", "it waits for shared folders (virtio-fs and 9p)"},
     {"virtfs", true, kPlanned, "", "it waits for shared folders (virtio-fs and 9p)"},
     {"iscsi", true, kRefused, "",

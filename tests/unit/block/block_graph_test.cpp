@@ -109,7 +109,7 @@ TEST_F(BlockGraphTest, ChildInPlaceInheritsReadOnlyAndCache) {
 
 TEST_F(BlockGraphTest, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(AddNode(R"({"driver":"qcow3","node-name":"x"})"),
-            "unknown driver 'qcow3'; known: file, host_device, qcow2, raw");
+            "unknown driver 'qcow3'; known: file, host_device, qcow2, raw (did you mean 'qcow2'?)");
   EXPECT_EQ(AddNode(R"({"driver":"fil","node-name":"x"})"),
             "unknown driver 'fil'; known: file, host_device, qcow2, raw (did you mean 'file'?)");
   EXPECT_EQ(AddNode(R"({"node-name":"x"})"), "'driver' is missing");

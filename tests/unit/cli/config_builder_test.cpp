@@ -25,9 +25,10 @@ TEST(CommandLine, DefaultsAreQemus) {
   EXPECT_EQ(line->config.smp.cpus, 1U);
   EXPECT_EQ(line->config.cpu, "qemu64");
   EXPECT_THAT(line->config.serials, ElementsAre("serial0"));
-  EXPECT_THAT(line->notes, ElementsAre(HasSubstr("network card (e1000e), CD-ROM")));
-  ASSERT_EQ(line->config.devices.size(), 1U);
+  EXPECT_THAT(line->notes, ElementsAre(HasSubstr("network card (e1000e), floppy")));
+  ASSERT_EQ(line->config.devices.size(), 2U);
   EXPECT_EQ(line->config.devices[0].driver, "VGA");
+  EXPECT_EQ(line->config.devices[1].driver, "ide-cd");
 }
 
 TEST(CommandLine, NodefaultsHasNoSerialPortAndNothingToSay) {
@@ -105,14 +106,14 @@ TEST(CommandLine, NographicWithAMonitorElsewhereLeavesTheTerminalToTheSerialPort
 TEST(CommandLine, NicsGetTheirAddressesBeforeDevicesAndDrivesAfter) {
   const auto line =
       Parse({"-device", R"({"driver":"virtio-rng-pci","id":"json"})", "-drive", "if=virtio,file=a", "-device",
-             "virtio-rng-pci,id=plain", "-nic", "tap,model=virtio", "-nodefaults"});
+             "virtio-rng-pci,id=plain", "-nic", "tap,model=virtio", "-nodefaults", "-vga", "std"});
   ASSERT_TRUE(line.has_value()) << line.error().message;
   std::vector<std::string> order;
   for (const DeviceConfig& device : line->config.devices) {
     order.push_back(device.driver + "/" + device.id);
   }
-  EXPECT_THAT(order, ElementsAre("VGA/", "virtio-net-pci/", "virtio-rng-pci/plain", "virtio-blk-pci/",
-                                 "virtio-rng-pci/json"));
+  EXPECT_THAT(order,
+              ElementsAre("VGA/", "virtio-net-pci/", "virtio-rng-pci/plain", "virtio-blk-pci/", "virtio-rng-pci/json"));
 }
 
 TEST(CommandLine, VirtioDriveMakesItsDisk) {
@@ -224,9 +225,11 @@ TEST(CommandLine, DeviceHelpNamesItsDriver) {
 TEST(CommandLine, AGraphicsCardIsThereUnlessSomethingSaysOtherwise) {
   const auto drivers = [](const std::vector<std::string_view>& words) {
     std::vector<std::string> list;
-    for (const DeviceConfig& device : Parse(words)->config.devices) {
+    const Result<CommandLine> line = Parse(words);
+    for (const DeviceConfig& device : line.value().config.devices) {
       list.push_back(device.driver);
     }
+    std::erase(list, "ide-cd");  // there by default as well
     return list;
   };
   EXPECT_THAT(drivers({"-device", "pvpanic"}), ElementsAre("VGA", "pvpanic"));
@@ -250,7 +253,8 @@ TEST(CommandLine, NoNetworkIsSaidInTwoWays) {
   for (const char* option : {"-net", "-nic"}) {
     const auto line = Parse({option, "none", "-vga", "none"});
     ASSERT_TRUE(line.has_value());
-    EXPECT_TRUE(line->config.devices.empty());
+    ASSERT_EQ(line->config.devices.size(), 1U);
+    EXPECT_EQ(line->config.devices[0].driver, "ide-cd");
     EXPECT_THAT(line->notes, ElementsAre(testing::Not(HasSubstr("network card"))));
   }
 }
@@ -373,7 +377,7 @@ TEST(CommandLine, FilesForFirmwareAreTextOrAFile) {
 }
 
 TEST(CommandLine, FlashIsADriveOrANode) {
-  const auto line = Parse({"-drive", "if=pflash,unit=1,format=raw,file=vars.fd", "-drive",
+  const auto line = Parse({"-nodefaults", "-drive", "if=pflash,unit=1,format=raw,file=vars.fd", "-drive",
                            "if=pflash,unit=0,format=raw,readonly=on,file=code.fd"});
   ASSERT_TRUE(line) << line.error().message;
   EXPECT_THAT(line->config.pflash, ElementsAre("pflash0", "pflash1"));

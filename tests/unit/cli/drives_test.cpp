@@ -29,10 +29,10 @@ std::string Built(const std::vector<std::string_view>& words) {
 }
 
 TEST(Drives, AnEmptyCdromDriveIsThereUnlessSaidOtherwise) {
-  EXPECT_EQ(Built({}), "ide-cd ide.2 ide2-cd0; ide2-cd0(empty) ");
+  EXPECT_EQ(Built({"-vga", "none"}), "ide-cd ide.2 ide2-cd0; ide2-cd0(empty) ");
   EXPECT_EQ(Built({"-nodefaults"}), "");
-  EXPECT_EQ(Built({"-device", "ide-hd,drive=x,bus=ide.0"}), "ide-hd ide.0 x; ");
-  EXPECT_EQ(Built({"-cdrom", "a.iso"}), "ide-cd ide.2 ide2-cd0; ide2-cd0 ");
+  EXPECT_EQ(Built({"-vga", "none", "-device", "ide-hd,drive=x,bus=ide.0"}), "ide-hd ide.0 x; ");
+  EXPECT_EQ(Built({"-vga", "none", "-cdrom", "a.iso"}), "ide-cd ide.2 ide2-cd0; ide2-cd0 ");
 }
 
 TEST(Drives, ShortFormsNameTheirPorts) {

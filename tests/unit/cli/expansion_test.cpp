@@ -45,7 +45,7 @@ std::vector<std::string> Sections(std::string_view text) {
 }
 
 TEST(Expansion, SetGivesAPropertyToAnOptionBeforeIt) {
-  const auto line = Parse({"-device", "virtio-rng-pci,id=r,period=5", "-set", "device.r.period=7", "-set",
+  const auto line = Parse({"-nodefaults", "-device", "virtio-rng-pci,id=r,period=5", "-set", "device.r.period=7", "-set",
                            "device.r.max-bytes=1"});
   ASSERT_TRUE(line.has_value());
   const boost::json::object& values = line->config.devices.at(0).options.values;
@@ -87,7 +87,7 @@ TEST(Expansion, FilesStandForTheirOptions) {
       "[memory]\n size=\"256M\"\n"
       "[device \"r\"]\n\tdriver = \"virtio-rng-pci\"\n\tperiod = \"5\"\n");
   const std::string path = file.path();
-  const auto line = Parse({"-device", "virtio-balloon-pci", "-readconfig", path, "-device",
+  const auto line = Parse({"-nodefaults", "-device", "virtio-balloon-pci", "-readconfig", path, "-device",
                            "virtio-serial-pci", "-set", "device.r.period=7"});
   ASSERT_TRUE(line.has_value()) << line.error().message;
   EXPECT_FALSE(line->config.hpet);

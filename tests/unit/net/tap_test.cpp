@@ -256,7 +256,7 @@ TEST_F(TapTest, AScriptRunsWithTheInterfacesName) {
 TEST_F(TapTest, WhatIsNotServedIsASentence) {
   TapOptions options = Named("nt0");
   options.br = "br0";
-  EXPECT_NE(MistakeOf(options).find("br= and helper="), std::string::npos);
+  EXPECT_NE(MistakeOf(options).find("br= goes with helper="), std::string::npos);
   options = Named("nt0");
   options.poll_us = 5;
   EXPECT_NE(MistakeOf(options).find("add vhost=on"), std::string::npos);

@@ -196,7 +196,7 @@ TEST_F(HumanMonitorTest, PortsAreForwardedAndTakenAway) {
               HasSubstr("host forwarding rule for tcp::2222 not found\r\n"));
   machine.forward_result = Fail(Errc::kBusy, "port in use");
   EXPECT_THAT(Say("hostfwd_add tcp::2222-:22\r"), HasSubstr("Error: port in use\r\n"));
-  EXPECT_THAT(Say("hostfwd_add a b c\r"), HasSubstr("'hostfwd_add' takes two parameters\r\n"));
+  EXPECT_THAT(Say("hostfwd_add a b c\r"), HasSubstr("'hostfwd_add' takes [netdev] [tcp|udp]:"));
 }
 
 TEST_F(HumanMonitorTest, UserNetworksAreListed) {

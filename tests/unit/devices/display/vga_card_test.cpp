@@ -200,10 +200,10 @@ TEST(VgaCard, AKernelWithoutFirmwareFindsTextModeWithTheBiosShapes) {
   ASSERT_EQ(picture.height, 400u);
   const uint8_t shape = 0x41;
   for (unsigned dot = 0; dot < 8; dot++) {
-    EXPECT_EQ(picture.row(7)[dot], (shape >> (7 - dot) & 1) != 0 ? 0xff5555u : 0u) << dot;
+    EXPECT_EQ(picture.row(7)[dot], (shape >> (7 - dot) & 1) != 0 ? 0xff5757u : 0u) << dot;
   }
   static_cast<void>(board.host.memory.Write(0xb8002, 2, 0x1620));  // brown on blue
-  EXPECT_EQ(board.Shown().row(0)[9], 0x0000aau);
+  EXPECT_EQ(board.Shown().row(0)[9], 0x0000a8u);
 }
 
 TEST(VgaCard, WithoutABiosThereIsNoText) {

@@ -227,6 +227,7 @@ TEST_F(VgaRender, LinearModesOfEveryDepth) {
   state.attribute[0x12] = 0x0f;
   state.attribute[5] = 5;
   memory[4] = 0x80;
+  memory[5] = 0;
   memory[6] = 0x80;
   Render();
   EXPECT_EQ(Dot(8, 0), RampColour(5));

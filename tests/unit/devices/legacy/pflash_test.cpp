@@ -145,7 +145,7 @@ TEST_F(PflashTest, SavedAndLoadedItGoesOn) {
   chip->Reset();
   ASSERT_TRUE(LoadInto(*chip, saved));
   EXPECT_EQ(Read(0x10), uint64_t{'Q'});
-  EXPECT_THAT(LoadError(*chip, R"({"erase_block": 16})"), HasSubstr("does not fit"));
+  EXPECT_THAT(LoadError(*chip, R"({"erase-block": 16})"), HasSubstr("does not fit"));
 }
 
 TEST_F(PflashTest, AnOddSizeIsASentence) {
