@@ -42,6 +42,7 @@ struct AcpiInput {
   NumaInput numa;
   bool i8042 = true;  // FADT: 8042 present
   bool hpet = true;
+  bool mcfg = true;             // false: firmware has given ECAM no address yet
   bool fw_cfg = false;          // QEMU0002 at 0x510
   bool s3 = false;              // \_S3: suspend to RAM
   bool s4 = true;               // \_S4: suspend to disk, which ends the VM like \_S5

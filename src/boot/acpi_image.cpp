@@ -183,7 +183,9 @@ AcpiImage BuildAcpiImage(const AcpiInput& input) {
       tables.Add(BuildSlit(input.numa));
     }
   }
-  tables.Add(BuildMcfg(input));
+  if (input.mcfg) {
+    tables.Add(BuildMcfg(input));
+  }
   tables.Add(BuildWaet());
   return tables.Finish();
 }

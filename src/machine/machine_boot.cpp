@@ -47,6 +47,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
   AcpiInput input;
   input.memory = LayoutOf(*board);
   input.memory.ecam_base = q35->host_bridge().ecam_base();
+  input.mcfg = !firmware_runs() || q35->host_bridge().ecam_enabled();
   for (unsigned index = 0; index < config.smp.cpus; ++index) {
     input.apic_ids.push_back(board->topology().ApicId(index));
   }

@@ -44,7 +44,8 @@ def _compare(here, there):
         if name not in DIFFERENT:
             assert data == their_files[name], (name, data[:200], their_files[name][:200])
     # The same commands, one table more or less aside: the order firmware does them in is QEMU's.
-    assert commands(files["etc/table-loader"]) == commands(their_files["etc/table-loader"])
+    ours, theirs = commands(files["etc/table-loader"]), commands(their_files["etc/table-loader"])
+    assert ours == theirs, (ours, theirs)
 
 
 def fw_cfg_is_qemus(nandu):

@@ -97,6 +97,8 @@ void Q35HostBridge::EnableEcam(uint64_t base) {
   (void)function_.WriteConfig(kPciexbar, 4, static_cast<uint32_t>(base) | 1);
 }
 
+bool Q35HostBridge::ecam_enabled() const { return (function_.ReadConfig(kPciexbar, 4) & 1) != 0; }
+
 uint64_t Q35HostBridge::ecam_base() const {
   const uint64_t bar = function_.ReadConfig(kPciexbar, 4) |
                        static_cast<uint64_t>(function_.ReadConfig(kPciexbar + 4, 4)) << 32;

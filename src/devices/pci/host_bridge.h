@@ -35,6 +35,7 @@ class Q35HostBridge final : public Device {
   PciBus& root() { return root_; }
   // What firmware does with PCIEXBAR; again after every reset when no firmware runs.
   void EnableEcam(uint64_t base);
+  bool ecam_enabled() const;
   uint64_t ecam_base() const;  // where it is; where firmware puts it, as long as it has not
   void OpenShadowRam();        // PAM: RAM to read and write from 0xc0000 to 1 MiB
   std::array<uint8_t, kPamRegisters> pam() const;
