@@ -41,13 +41,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   // Six bytes a step: a port access, or two bytes put into memory, where descriptors are.
   while (size >= 6) {
-    const uint64_t value = data[2] | data[3] << 8 | uint64_t{data[4]} << 16 | uint64_t{data[5]} << 24;
+    const uint64_t value = data[2] | uint64_t{data[3]} << 8 | uint64_t{data[4]} << 16 | uint64_t{data[5]} << 24;
     const unsigned width = 1U << (data[1] % 3);
     const uint16_t port = static_cast<uint16_t>(FwCfg::kBase + data[1] / 4 % 12);
     switch (data[0] % 4) {
       case 0: static_cast<void>(host.io.Write(port, width, value)); break;
       case 1: static_cast<void>(host.io.Read(port, width)); break;
-      default: static_cast<void>(host.memory.Write(value & 0xffff, 2, data[1] | data[0] << 8));
+      default: static_cast<void>(host.memory.Write(value & 0xffff, 2, data[1] | uint64_t{data[0]} << 8));
     }
     data += 6;
     size -= 6;

@@ -39,8 +39,14 @@ struct TypeInfo;
 
 // What a disk tells managers of itself.
 struct DiskFacts {
-  std::string drive;  // -drive's id; empty: it names a node
-  std::string node_name;
+  struct Tray {
+    bool open = false;
+    bool locked = false;  // by the guest
+  };
+  std::string drive;      // -drive's id; empty: it names a node
+  std::string node_name;  // of what lies in it; empty: nothing
+  std::string_view part = "";      // of the device in the object tree, "/virtio-backend"; empty: itself. Static
+  std::optional<Tray> tray;        // where the medium changes
   bool tells_status = false;  // an error may stop the VM
   bool writeback = true;      // the guest has a cache to flush, now
 };

@@ -31,7 +31,10 @@ struct BlockFacts {
   std::string drive;                       // its id; empty: the disk names a node
   std::optional<std::string> qdev;         // the disk's path; none: a drive that no disk uses
   std::optional<BlockIoStatus> io_status;  // where a policy may stop the VM
-  ImageFacts image;
+  std::optional<ImageFacts> image;         // none: a drive without a medium
+  bool removable = false;                  // a medium that changes, or a drive that no disk uses
+  bool locked = false;                     // the guest keeps the medium
+  std::optional<bool> tray_open;           // where there is a tray
 };
 
 }  // namespace nandu

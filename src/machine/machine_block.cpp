@@ -24,43 +24,49 @@ ImageFacts ImageOf(const NodeInfo& node) {
 
 }  // namespace
 
-// As QEMU's object tree names them: devices without an id are numbered.
-std::string Machine::Impl::QdevPath(size_t device) const {
+// As QEMU names them: by id, unless the disk is a part of a device; devices without an id are numbered.
+std::string Machine::Impl::QdevName(size_t device, std::string_view part) const {
   if (const std::string& id = config.devices[device].id; !id.empty()) {
-    return Format("/machine/peripheral/{}/virtio-backend", id);
+    return part.empty() ? id : Format("/machine/peripheral/{}{}", id, part);
   }
   const auto before =
       std::count_if(config.devices.begin(), config.devices.begin() + static_cast<std::ptrdiff_t>(device),
                     [](const DeviceConfig& each) { return each.id.empty(); });
-  return Format("/machine/peripheral-anon/device[{}]/virtio-backend", before);
+  return Format("/machine/peripheral-anon/device[{}]{}", before, part);
 }
 
 std::vector<BlockFacts> Machine::QueryBlock() const {
+  const auto image_of = [this](const std::string& node) {
+    const std::optional<NodeInfo> info = impl_->backends.blocks.InfoOf(node);
+    return info ? std::optional(ImageOf(*info)) : std::nullopt;
+  };
   std::vector<BlockFacts> drives;
   for (const DriveConfig& drive : impl_->config.drives) {
-    if (const std::optional<NodeInfo> node = impl_->backends.blocks.InfoOf(drive.id)) {
-      drives.push_back({drive.id, std::nullopt, std::nullopt, ImageOf(*node)});
-    }
+    BlockFacts facts;
+    facts.drive = drive.id;
+    facts.image = image_of(drive.id);
+    facts.removable = true;
+    drives.push_back(std::move(facts));
   }
   for (size_t i = 0; i < impl_->devices.size(); ++i) {
     const std::optional<DiskFacts> disk = impl_->devices[i]->disk();
     if (!disk) {
       continue;
     }
-    const auto found = std::find_if(drives.begin(), drives.end(), [&](const BlockFacts& drive) {
+    auto at = std::find_if(drives.begin(), drives.end(), [&](const BlockFacts& drive) {
       return !disk->drive.empty() && drive.drive == disk->drive;
     });
-    BlockFacts* at = found == drives.end() ? nullptr : &*found;
-    if (at == nullptr) {
-      const std::optional<NodeInfo> node = impl_->backends.blocks.InfoOf(disk->node_name);
-      if (!node) {
-        continue;
-      }
-      drives.push_back({"", std::nullopt, std::nullopt, ImageOf(*node)});
-      at = &drives.back();
+    at = at == drives.end() ? drives.insert(at, BlockFacts()) : at;
+    at->image = disk->node_name.empty() ? std::nullopt : image_of(disk->node_name);
+    at->qdev = impl_->QdevName(i, disk->part);
+    at->removable = disk->tray.has_value();
+    if (disk->tray) {
+      at->locked = disk->tray->locked;
+      at->tray_open = disk->tray->open;
     }
-    at->qdev = impl_->QdevPath(i);
-    at->image.writeback = disk->writeback;
+    if (at->image) {
+      at->image->writeback = disk->writeback;
+    }
     if (disk->tells_status) {
       at->io_status = impl_->host->io_status(impl_->devices[i]->id());
     }

@@ -63,7 +63,7 @@ struct Machine::Impl {
   void OnLostMemory();
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
-  std::string QdevPath(size_t device) const;  // of the command line's device of that number
+  std::string QdevName(size_t device, std::string_view part) const;  // of the command line's device of that number
   AcpiInput MakeAcpiInput();
   Result<SmbiosInput> MakeSmbiosInput() const;
   Result<> FindOnboard(const std::string& id, SmbiosInput* input) const;

@@ -10,6 +10,7 @@ prints and its exit status are `guest.task()`.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ NOBODY = 65534
 
 
 class Guest:
+    """A VM with its console in a file and a QMP session; `kernel` None: firmware boots it from what `words` say."""
+
     def __init__(self, nandu, *words, kernel="cloud", image="vmlinux", root=False, append="", task=None, after=None, smp="1", memory="512M",
                  launcher=(), pass_fds=(), as_nobody=False):
         nandu.guests = getattr(nandu, "guests", 0) + 1
@@ -59,10 +62,13 @@ class Guest:
             os.chown(self.directory, NOBODY, NOBODY)
             os.chmod("/dev/kvm", 0o666)
             launcher = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *launcher]
+        boot = [path(f"{image}-{kernel}"), path(f"initrd-{kernel}")] if kernel else []
+        if as_nobody:  # who does not see into the cache
+            boot = [shutil.copy(file, self.directory) for file in boot]
         self.console_path = self.file("console")
         self.begin = time.monotonic()
         command = [*launcher, nandu.path, "-M", "q35", "-accel", "kvm", "-cpu", "host", "-nodefaults", "-display", "none", "-smp", smp, "-m", memory,
-                   "-kernel", path(f"{image}-{kernel}"), "-initrd", path(f"initrd-{kernel}"),
+                   *(word for pair in zip(("-kernel", "-initrd"), boot) for word in pair),
                    "-serial", f"file:{self.console_path}", "-qmp", f"unix:{self.file('qmp')},server=on,wait=off"]
         line = f"console=ttyS0 {QUICK} {append}"
         if root:
@@ -77,7 +83,9 @@ class Guest:
         if after:
             line += f" nandu.after={after}"
         self.errors = open(self.file("stderr"), "w+b")
-        self.process = subprocess.Popen([*command, "-append", line, *words], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=self.errors,
+        if kernel:
+            command += ["-append", line]
+        self.process = subprocess.Popen([*command, *words], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=subprocess.STDOUT, pass_fds=pass_fds)
         self.qmp = None
 
@@ -86,7 +94,7 @@ class Guest:
 
     def __enter__(self):
         try:
-            self.qmp = Qmp(self.file("qmp"), PATIENCE_S)
+            self.qmp = Qmp(self.file("qmp"), PATIENCE_S, self.process)
         except Exception:
             self._explain()
             self._end()

@@ -114,7 +114,8 @@ class Program:
 class Qmp:
     """A QMP session over a unix socket; events are kept in order."""
 
-    def __init__(self, path, timeout=20):
+    def __init__(self, path, timeout=20, process=None):
+        """`process`: who is to listen there; nobody waits for one that ended."""
         deadline = time.monotonic() + timeout
         while True:
             self.socket = socket.socket(socket.AF_UNIX)
@@ -123,7 +124,7 @@ class Qmp:
                 break
             except (FileNotFoundError, ConnectionRefusedError):
                 self.socket.close()
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or (process is not None and process.poll() is not None):
                     raise
                 time.sleep(0.01)
         self.socket.settimeout(timeout)

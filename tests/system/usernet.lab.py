@@ -137,7 +137,7 @@ def a_user_network_needs_no_root(nandu):
     assert "inet6 fec0::5054:ff:fe00:1/64 scope site" in output, output
 
 
-JOINED = PRELUDE + """
+JOINED = PRELUDE.replace("{", "{{").replace("}", "}}") + """
 port=$(named {mac})
 ip address add 198.18.71.{own}/24 dev $port
 ip link set $port up

@@ -89,7 +89,9 @@ def a_kernel_without_firmware_has_a_console_on_the_screen(nandu):
     archive, port = nandu.file("modules.tar"), nandu.file("port")
     _modules("bochs", archive)
     with Guest(nandu, "-vga", "std", "-serial", f"unix:{port},server=on,wait=off", "-drive", f"file={archive},format=raw,if=none,id=m,read-only=on",
-               "-device", "virtio-blk-pci,drive=m,serial=modules", kernel="generic", image="vmlinuz", root=True, task=TASK) as guest:
+               "-device", "virtio-blk-pci,drive=m,serial=modules", kernel="generic", image="vmlinuz", root=True,
+               append="modprobe.blacklist=bochs",  # which udev would load too soon
+               task=TASK) as guest:
         with socket.socket(socket.AF_UNIX) as serial:
             serial.settimeout(PATIENCE_S)
             serial.connect(port)

@@ -72,8 +72,8 @@ Result<std::vector<std::byte>> Png(const Picture& picture) {
   std::vector<std::byte> header;
   AppendBig32(picture.width, &header);
   AppendBig32(picture.height, &header);
-  for (const unsigned field :
-       {8, 2, 0, 0, 0}) {  // 11.2.2: eight bits, truecolour, deflate, adaptive, no interlace
+  // 11.2.2: eight bits, truecolour, deflate, adaptive, no interlace
+  for (const unsigned field : {8U, 2U, 0U, 0U, 0U}) {
     header.push_back(static_cast<std::byte>(field));
   }
   std::vector<std::byte> file;

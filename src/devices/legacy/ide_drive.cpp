@@ -62,7 +62,7 @@ Result<std::unique_ptr<Device>> BuildDisk(DeviceHost& host, const std::string& i
   config.rotation_rate = options.rotation_rate;
   config.write_cache = opened.write_cache;
   config.discard = options.discard_granularity.value_or(ata::kSectorBytes) != 0;
-  parts.disk = opened.front;
+  parts.disk = opened;
   parts.drive = std::make_shared<AtaDisk>(opened.front, std::move(config));
   parts.bootindex = options.bootindex;
   return IdeDrive::Create(std::move(parts));
@@ -84,7 +84,7 @@ Result<std::unique_ptr<Device>> BuildCd(DeviceHost& host, const std::string& id,
   config.identity.device_id = (identity.serial + std::string(kMaxSerial, ' ')).substr(0, kMaxSerial);
   config.on_tray = [&host, id, drive = opened.drive](bool open) { host.TrayMoved(drive, id, open); };
   auto cd = std::make_shared<ScsiCd>(opened.front, std::move(config));
-  parts.disk = opened.front;
+  parts.disk = opened;
   parts.drive = std::make_shared<AtapiDrive>(cd, identity);
   parts.cd = std::make_unique<CdDrive>(host, opened.drive, cd);
   parts.bootindex = options.bootindex;
@@ -94,7 +94,7 @@ Result<std::unique_ptr<Device>> BuildCd(DeviceHost& host, const std::string& id,
 }  // namespace
 
 Result<std::unique_ptr<Device>> IdeDrive::Create(Parts parts) {
-  const std::shared_ptr<DiskFront> disk = parts.disk;
+  const std::shared_ptr<DiskFront> disk = parts.disk.front;
   std::unique_ptr<IdeDrive> made(new IdeDrive(std::move(parts)));
   made->port_ = TRY(made->parts_.bus->controller().Connect(made->port(), disk->loop(), made->parts_.drive));
   return std::unique_ptr<Device>(std::move(made));
@@ -104,7 +104,7 @@ IdeDrive::~IdeDrive() {
   if (port_ != nullptr) {
     parts_.bus->controller().Disconnect(port());
   }
-  DiskFront::Close(std::move(parts_.disk));
+  DiskFront::Close(std::move(parts_.disk.front));
 }
 
 std::optional<Device::BootChoice> IdeDrive::boot_choice() const {

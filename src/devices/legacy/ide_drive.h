@@ -42,7 +42,7 @@ class IdeDrive final : public Device, public HasCdDrive {
     std::string id;
     std::string_view driver;
     IdeBus* bus = nullptr;
-    std::shared_ptr<DiskFront> disk;
+    OpenedDisk disk;
     std::shared_ptr<AtaDrive> drive;
     std::unique_ptr<CdDrive> cd;  // null: a disk
     std::optional<int32_t> bootindex;
@@ -56,6 +56,7 @@ class IdeDrive final : public Device, public HasCdDrive {
     return parts_.bus->controller().DriveStatePath(parts_.bus->port());
   }
   std::optional<BootChoice> boot_choice() const override;
+  std::optional<DiskFacts> disk() const override { return FactsOf(parts_.disk, parts_.cd.get()); }
   unsigned port() const { return parts_.bus->port(); }
   CdDrive* cd_drive() override { return parts_.cd.get(); }
 

@@ -27,13 +27,18 @@ DiskErrorPolicy PolicyOf(DiskOnError option, DiskErrorPolicy automatic) {
   return automatic;
 }
 
-UniqueFunction<bool(const DiskError&)> ErrorReporter(DeviceHost& host, const std::string& id,
-                                                     const std::string& drive, const std::string& node_name,
-                                                     const DiskFront::Config& config) {
+// Whether an error may stop the VM.
+bool Stops(const DiskFront::Config& config) {
   const auto stops = [](DiskErrorPolicy policy) {
     return policy == DiskErrorPolicy::kStop || policy == DiskErrorPolicy::kEnospc;
   };
-  const bool tells_no_space = stops(config.read_errors) || stops(config.write_errors);
+  return stops(config.read_errors) || stops(config.write_errors);
+}
+
+UniqueFunction<bool(const DiskError&)> ErrorReporter(DeviceHost& host, const std::string& id,
+                                                     const std::string& drive, const std::string& node_name,
+                                                     const DiskFront::Config& config) {
+  const bool tells_no_space = Stops(config);
   return [&host, id, drive, node_name, tells_no_space](const DiskError& error) {
     BlockError told;
     told.device = id;
@@ -79,8 +84,8 @@ Result<> Validate(const DiskOptions& options) {
   return {};
 }
 
-Result<OpenedDisk> OpenDisk(DeviceHost& host, EventLoop& loop, const DiskOptions& options, const std::string& id,
-                            DiskKind kind, UniqueFunction<void()> on_size) {
+Result<OpenedDisk> OpenDisk(DeviceHost& host, EventLoop& loop, const DiskOptions& options,
+                            const std::string& id, DiskKind kind, UniqueFunction<void()> on_size) {
   std::shared_ptr<BlockNode> node = TRY(Claim(host, options, id, kind));
   OpenedDisk opened;
   std::string node_name;
@@ -99,18 +104,32 @@ Result<OpenedDisk> OpenDisk(DeviceHost& host, EventLoop& loop, const DiskOptions
                 opened.physical_block_size, opened.logical_block_size);
   }
   if (node != nullptr && opened.logical_block_size % opened.limits.request_alignment != 0) {
-    return Fail(Errc::kInvalidArgument, "node '{}' takes requests of {} bytes only; add logical_block_size={}",
-                node_name, opened.limits.request_alignment, opened.limits.request_alignment);
+    return Fail(Errc::kInvalidArgument,
+                "node '{}' takes requests of {} bytes only; add logical_block_size={}", node_name,
+                opened.limits.request_alignment, opened.limits.request_alignment);
   }
   opened.write_cache = options.write_cache == DiskSwitch::kAuto ? opened.limits.write_cache
                                                                 : options.write_cache == DiskSwitch::kOn;
   DiskFront::Config config;
   config.read_errors = PolicyOf(options.rerror, DiskErrorPolicy::kReport);
   config.write_errors = PolicyOf(options.werror, DiskErrorPolicy::kEnospc);
+  opened.tells_status = Stops(config);
   config.on_error = ErrorReporter(host, id, opened.drive, node_name, config);
   config.on_size = std::move(on_size);
   opened.front = TRY(DiskFront::Create(host.control(), loop, std::move(config), std::move(node)));
   return opened;
+}
+
+DiskFacts FactsOf(const OpenedDisk& disk, const CdDrive* cd) {
+  DiskFacts facts;
+  facts.drive = disk.drive;
+  facts.node_name = disk.front->node() != nullptr ? disk.front->node()->node_name() : "";
+  facts.tells_status = disk.tells_status;
+  facts.writeback = disk.write_cache;
+  if (cd != nullptr) {
+    facts.tray = DiskFacts::Tray{cd->tray_open(), cd->locked()};
+  }
+  return facts;
 }
 
 }  // namespace nandu

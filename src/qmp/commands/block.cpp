@@ -84,14 +84,18 @@ struct BlockInfo {
   bool removable = false;
   bool locked = false;
   std::optional<BlockDeviceInfo> inserted;
+  std::optional<bool> tray_open;
   std::optional<BlockIoStatus> io_status;
 };
-BOOST_DESCRIBE_STRUCT(BlockInfo, (), (device, qdev, type, removable, locked, inserted, io_status))
+inline std::span<const WireName> WireNames(const BlockInfo* /*type*/) {
+  static constexpr WireName kNames[] = {{"tray_open", "tray_open"}};
+  return kNames;
+}
+BOOST_DESCRIBE_STRUCT(BlockInfo, (), (device, qdev, type, removable, locked, inserted, tray_open, io_status))
 
 namespace {
 
-BlockInfo InfoOf(const BlockFacts& facts) {
-  const ImageFacts& image = facts.image;
+BlockDeviceInfo InsertedOf(const ImageFacts& image) {
   BlockDeviceInfo inserted;
   inserted.file = image.filename;
   inserted.node_name = image.node_name;
@@ -102,12 +106,20 @@ BlockInfo InfoOf(const BlockFacts& facts) {
                                                           : DetectZeroesInfo::kOff;
   inserted.image = {image.filename, image.driver, false, image.allocated_bytes, image.size_bytes};
   inserted.cache = {image.writeback, image.direct, image.no_flush};
+  return inserted;
+}
+
+BlockInfo InfoOf(const BlockFacts& facts) {
   BlockInfo info;
   info.device = facts.drive;
   info.qdev = facts.qdev;
   info.type = "unknown";
-  info.removable = !facts.qdev;  // as QEMU says of a drive that no disk uses
-  info.inserted = std::move(inserted);
+  info.removable = facts.removable;
+  info.locked = facts.locked;
+  info.tray_open = facts.tray_open;
+  if (facts.image) {
+    info.inserted = InsertedOf(*facts.image);
+  }
   info.io_status = facts.io_status;
   return info;
 }

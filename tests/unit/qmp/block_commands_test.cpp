@@ -76,16 +76,25 @@ TEST_F(BlockCommands, DisksAreToldAsQemuTellsThem) {
   BlockFacts disk;
   disk.qdev = "/machine/peripheral/disk0/virtio-backend";
   disk.io_status = BlockIoStatus::kNospace;
-  disk.image.node_name = "f";
-  disk.image.driver = "file";
-  disk.image.filename = "d.raw";
-  disk.image.size_bytes = 1048576;
-  disk.image.detect_zeroes = "off";
+  disk.image.emplace();
+  disk.image->node_name = "f";
+  disk.image->driver = "file";
+  disk.image->filename = "d.raw";
+  disk.image->size_bytes = 1048576;
+  disk.image->detect_zeroes = "off";
   BlockFacts unused = disk;
   unused.drive = "dd";
   unused.qdev.reset();
   unused.io_status.reset();
-  machine.blocks = {disk, unused};
+  unused.removable = true;
+  BlockFacts empty;
+  empty.drive = "cd";
+  empty.qdev = "/machine/peripheral/cd0";
+  empty.io_status = BlockIoStatus::kOk;
+  empty.removable = true;
+  empty.locked = true;
+  empty.tray_open = true;
+  machine.blocks = {disk, unused, empty};
   chardev->Type(R"({"execute": "query-block"})");
   const boost::json::value answer = *ParseJson(chardev->TakeWritten());
   boost::json::value told = *ParseJson(R"([{"io-status": "nospace", "device": "", "locked": false,
@@ -101,6 +110,8 @@ TEST_F(BlockCommands, DisksAreToldAsQemuTellsThem) {
   second.erase("qdev");
   second.erase("io-status");
   told.as_array().push_back(second);
+  told.as_array().push_back(*ParseJson(R"({"io-status": "ok", "device": "cd", "locked": true, "removable": true,
+    "qdev": "/machine/peripheral/cd0", "tray_open": true, "type": "unknown"})"));
   EXPECT_EQ(answer.as_object().at("return"), told) << JsonText(answer);
 }
 

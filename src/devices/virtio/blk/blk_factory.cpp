@@ -113,6 +113,7 @@ DiskFacts FactsOf(const std::string& drive, const BlkDeviceConfig& config, const
   // A disk may name a node or a -drive; the two have names of one kind.
   facts.drive = drive == node_name ? std::string() : drive;
   facts.node_name = node_name;
+  facts.part = "/virtio-backend";
   facts.tells_status = stops(config.read_errors) || stops(config.write_errors);
   return facts;
 }

@@ -27,8 +27,9 @@ Result<ScsiPlace> ScsiBusDevice::Choose(std::optional<uint32_t> target, std::opt
   }
   if (target && lun) {
     const ScsiPlace place{static_cast<uint8_t>(*target), static_cast<uint16_t>(*lun)};
-    return places_.contains(place) ? Fail(Errc::kExists, "scsi-id={}, lun={} on {} is taken", *target, *lun, bus_id_)
-                                   : Result<ScsiPlace>(place);
+    return places_.contains(place)
+               ? Fail(Errc::kExists, "scsi-id={}, lun={} on {} is taken", *target, *lun, bus_id_)
+               : Result<ScsiPlace>(place);
   }
   // As QEMU: the next LUN of the target that was named, else the next target.
   ScsiPlace place{static_cast<uint8_t>(target.value_or(0)), static_cast<uint16_t>(lun.value_or(0))};
@@ -47,7 +48,8 @@ Result<ScsiPlace> ScsiBusDevice::Choose(std::optional<uint32_t> target, std::opt
 
 void ScsiBusDevice::Put(ScsiPlace place, std::shared_ptr<ScsiUnit> unit) {
   places_[place] = unit->shared_disk();
-  scsi_->loop().Post([scsi = scsi_, place, unit = std::move(unit)]() mutable { scsi->Put(place, std::move(unit)); });
+  scsi_->loop().Post(
+      [scsi = scsi_, place, unit = std::move(unit)]() mutable { scsi->Put(place, std::move(unit)); });
 }
 
 void ScsiBusDevice::Remove(ScsiPlace place) {
@@ -69,7 +71,7 @@ ScsiUnitDevice::ScsiUnitDevice(Parts parts) : parts_(std::move(parts)) {
 
 ScsiUnitDevice::~ScsiUnitDevice() {
   parts_.bus->Remove(parts_.place);
-  DiskFront::Close(parts_.unit->shared_disk());
+  DiskFront::Close(std::move(parts_.disk.front));
 }
 
 std::optional<Device::BootChoice> ScsiUnitDevice::boot_choice() const {

@@ -1,4 +1,5 @@
-// A virtio-scsi controller as a bus, and the disks and drives on it. Control thread, but for what Device says.
+// A virtio-scsi controller as a bus, and the disks and drives on it. Control thread, but for what Device
+// says.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include <nandu/device.h>
 
 #include "devices/storage/cd_drive.h"
+#include "devices/storage/disk_options.h"
 #include "devices/virtio/scsi/scsi_device.h"
 
 namespace nandu {
@@ -60,6 +62,7 @@ class ScsiUnitDevice final : public Device, public HasCdDrive {
     ScsiBusDevice* bus = nullptr;
     ScsiPlace place;
     std::shared_ptr<ScsiUnit> unit;
+    OpenedDisk disk;
     std::unique_ptr<CdDrive> cd;  // null: a disk
     std::optional<int32_t> bootindex;
   };
@@ -67,6 +70,7 @@ class ScsiUnitDevice final : public Device, public HasCdDrive {
   ~ScsiUnitDevice() override;
 
   std::optional<BootChoice> boot_choice() const override;
+  std::optional<DiskFacts> disk() const override { return FactsOf(parts_.disk, parts_.cd.get()); }
   ScsiPlace place() const { return parts_.place; }
   ScsiBusDevice& bus_device() { return *parts_.bus; }
   CdDrive* cd_drive() override { return parts_.cd.get(); }

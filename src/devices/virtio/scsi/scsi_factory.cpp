@@ -112,6 +112,7 @@ Result<std::unique_ptr<Device>> BuildDisk(DeviceHost& host, const std::string& i
   config.rotation_rate = options.rotation_rate;
   config.write_cache = opened.write_cache;
   config.removable = options.removable;
+  parts.disk = opened;
   parts.unit = std::make_shared<ScsiDisk>(opened.front, std::move(config));
   return std::make_unique<ScsiUnitDevice>(std::move(parts));
 }
@@ -129,6 +130,7 @@ Result<std::unique_ptr<Device>> BuildCd(DeviceHost& host, const std::string& id,
   config.identity = IdentityOf(options, "QEMU CD-ROM", opened.drive);
   config.on_tray = [&host, id, drive = opened.drive](bool open) { host.TrayMoved(drive, id, open); };
   auto cd = std::make_shared<ScsiCd>(opened.front, std::move(config));
+  parts.disk = opened;
   parts.cd = std::make_unique<CdDrive>(host, opened.drive, cd);
   parts.unit = std::move(cd);
   return std::make_unique<ScsiUnitDevice>(std::move(parts));
