@@ -35,7 +35,10 @@ class SocketNetdevTest : public ::testing::Test {
   ~SocketNetdevTest() override {
     channels_.clear();
     io_.RunUntilIdle();
+    backends_.clear();
     netdevs_.reset();
+    io_.fake.CompleteCancelled();
+    io_.RunUntilIdle();
     std::filesystem::remove_all(directory_);
   }
 

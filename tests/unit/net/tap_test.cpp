@@ -66,8 +66,17 @@ struct TapTest : testing::Test {
     static const bool isolated = ::unshare(CLONE_NEWNET) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
     reason = isolated ? "" : "no network namespace: " + ErrnoText(errno);
     if (isolated) {
+      RaiseLoopback();
       reason = MistakeOf(Named("nt0"));
     }
+  }
+  // The tests that follow in this process stay in the namespace, and some talk to 127.0.0.1.
+  static void RaiseLoopback() {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo");
+    request.ifr_flags = IFF_UP;
+    ASSERT_EQ(::ioctl(socket.get(), SIOCSIFFLAGS, &request), 0) << ErrnoText(errno);
   }
   void SetUp() override {
     if (!reason.empty()) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <functional>
 #include <gtest/gtest.h>
@@ -64,6 +65,17 @@ class FakeRing final : public IoRing {
   void Complete(int32_t result, size_t i = 0) {
     completed.emplace_back(pending.at(i).op, result);
     pending.erase(pending.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+
+  // What was cancelled and has not completed ends so.
+  void CompleteCancelled() {
+    for (size_t i = 0; i < pending.size();) {
+      if (std::find(cancelled.begin(), cancelled.end(), pending[i].op) != cancelled.end()) {
+        Complete(-ECANCELED, i);
+      } else {
+        ++i;
+      }
+    }
   }
 
   std::deque<FakeOp> pending;    // submitted, not completed by the test
