@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -43,8 +44,8 @@ class MemoryFile : public ImageFile {
     return {};
   }
   Result<> WriteZeroes(uint64_t offset, uint64_t length) override {
-    const std::vector<std::byte> zeroes(length);
-    return Write(offset, zeroes);
+    const std::unique_ptr<std::byte[]> zeroes(new std::byte[length]());
+    return Write(offset, std::span(zeroes.get(), length));
   }
   Result<> Discard(uint64_t offset, uint64_t length) override {
     discarded += length;

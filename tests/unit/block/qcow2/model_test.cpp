@@ -51,8 +51,7 @@ class Qcow2Model : public testing::TestWithParam<Case> {
       ASSERT_TRUE(done) << done.error().message;
       std::vector<std::byte> got(next.bytes);
       ASSERT_TRUE(image_->Read(next.offset, got));
-      ASSERT_TRUE(std::equal(got.begin(), got.end(),
-                             model_.content.begin() + static_cast<std::ptrdiff_t>(next.offset)))
+      ASSERT_EQ(std::memcmp(got.data(), model_.content.data() + next.offset, next.bytes), 0)
           << "operation " << i << " of kind " << static_cast<int>(next.kind) << " at " << next.offset << "+"
           << next.bytes;
     }

@@ -35,13 +35,14 @@ class Possible {
   // The first sector that cannot be; -1: all can.
   int64_t FirstWrong(const std::vector<std::byte>& disk) const {
     for (uint64_t sector = 0; sector < disk.size() / 512; ++sector) {
-      const auto begin = disk.begin() + static_cast<std::ptrdiff_t>(sector * 512);
-      const auto is = [&](const auto& content) { return std::equal(content, content + 512, begin); };
+      const auto is = [&](const std::byte* content) {
+        return std::memcmp(content, disk.data() + sector * 512, 512) == 0;
+      };
       const auto since = since_.find(sector);
       const bool known =
-          is(flushed_.begin() + static_cast<std::ptrdiff_t>(sector * 512)) ||
+          is(flushed_.data() + sector * 512) ||
           (since != since_.end() && std::any_of(since->second.begin(), since->second.end(),
-                                                [&](const auto& each) { return is(each.begin()); }));
+                                                [&](const auto& each) { return is(each.data()); }));
       if (!known) {
         return static_cast<int64_t>(sector);
       }
