@@ -57,12 +57,12 @@ void ScsiCd::MoveTray(bool open) {
 }
 
 bool ScsiCd::OpenTray(bool force) {
-  if (locked()) {
+  if (locked() && !force) {
     eject_request_ = true;
-    if (!force) {
-      return false;
-    }
+    return false;
   }
+  // What was asked for has happened: a guest told of the request now would throw out the next medium.
+  eject_request_ = false;
   locked_.store(false, std::memory_order_relaxed);
   MoveTray(true);
   return true;
