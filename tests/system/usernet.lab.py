@@ -26,7 +26,7 @@ echo "lease $interface $ip router $router dns $dns domain $domain"
 END
 chmod +x /tmp/lease
 named() { for port in /sys/class/net/*; do [ "$(cat $port/address)" = "$1" ] && echo "${port##*/}"; done; }
-lease() { ip link set "$1" up; udhcpc -i "$1" -s /tmp/lease -q -n -t 20 >/dev/null; }
+lease() { ip link set "$1" up; udhcpc -i "$1" -s /tmp/lease -q -n -t 20; }
 """
 TASK = PRELUDE + f"""
 user=$(named {MACS[0]}) restricted=$(named {MACS[1]}) stream=$(named {MACS[2]})
@@ -147,6 +147,7 @@ SENDER = """
 head -c 10000000 /dev/urandom >/tmp/bulk
 echo "sent $(sha256sum </tmp/bulk)"
 nc -l -p 7000 </tmp/bulk
+while ping -c 1 -w 3 198.18.71.2 >/dev/null; do sleep 1; done
 """
 RECEIVER = """
 ping -c 1 -w 60 198.18.71.1 | grep 'packets received'
