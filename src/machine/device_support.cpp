@@ -24,7 +24,7 @@ constexpr std::string_view kIpmi =
     "a board management controller is not simulated; use a BMC simulator such as OpenIPMI's beside the VM";
 constexpr std::string_view kFirmware = "it waits for firmware and fw_cfg";
 constexpr std::string_view kStorage =
-    "a second AHCI controller and disks of the host passed through wait; use the board's own (ide-hd, ide-cd), "
+    "it waits for second AHCI controllers and passed-through disks; use the board's own (ide-hd, ide-cd), "
     "virtio-scsi-pci or virtio-blk-pci";
 constexpr std::string_view kScreens = "it waits for displays beyond VGA; use VGA or secondary-vga";
 constexpr std::string_view kUsb = "it waits for USB (qemu-xhci and its devices)";

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <unistd.h>
 
@@ -111,13 +112,31 @@ struct Library {
     file.emplace(backend);
     Must(file->Refresh());
   }
+  // With what the image names: its data file, and a raw backing file.
   std::unique_ptr<Image> Open(bool writable) {
-    return Must(Image::Open({.file = &*file, .writable = writable}));
+    const Header header = Must(ReadHeader(*file));
+    if (!header.data_file.empty()) {
+      data_file = std::make_unique<Library>(Beside(header.data_file), writable ? O_RDWR : O_RDONLY);
+    }
+    if (!header.backing_file.empty() && writable) {
+      if (header.backing_format != "raw") {
+        Die("a backing file is raw here, not '" + header.backing_format + "'");
+      }
+      backing = std::make_unique<Library>(Beside(header.backing_file), O_RDONLY);
+    }
+    return Must(Image::Open({.file = &*file,
+                             .data_file = data_file ? &*data_file->file : nullptr,
+                             .backing = backing ? &*backing->file : nullptr,
+                             .writable = writable}));
+  }
+  std::string Beside(const std::string& name) const {
+    return std::filesystem::path(backend->path).parent_path() / name;
   }
 
   std::shared_ptr<FileBackend> backend;
   std::optional<BackendFile> file;
-  std::unique_ptr<Library> data_file;  // named by an absolute path
+  std::unique_ptr<Library> data_file;
+  std::unique_ptr<Library> backing;
 };
 
 void Save(const std::string& path, const std::vector<std::byte>& bytes) {
