@@ -49,6 +49,16 @@ Result<> CheckUses(const std::string& node_name, const std::vector<NodeUser>& us
   return {};
 }
 
+bool EraseUse(std::vector<NodeUser>* users, const std::string& name) {
+  const auto at =
+      std::find_if(users->begin(), users->end(), [&](const NodeUser& each) { return each.name == name; });
+  if (at == users->end()) {
+    return false;
+  }
+  users->erase(at);
+  return true;
+}
+
 FileNode::FileNode(Opener& opener, FileConfig config) : config_(std::move(config)), opener_(opener) {}
 
 Result<std::shared_ptr<FileNode>> FileNode::Open(Opener& opener, const FileConfig& config) {
@@ -178,10 +188,7 @@ Result<> FileNode::AddUse(const std::string& user, const ImageUse& use) {
 }
 
 void FileNode::RemoveUse(const std::string& user) {
-  const auto at =
-      std::find_if(users_.begin(), users_.end(), [&](const NodeUser& each) { return each.name == user; });
-  if (at != users_.end()) {
-    users_.erase(at);
+  if (EraseUse(&users_, user)) {
     // Letting go of locks takes none, so that it cannot fail for another's sake.
     if (const Result<> held = HoldLocks(); !held) {
       Log(LogLevel::kWarning, "{}: {}", config_.node_name, held.error().message);

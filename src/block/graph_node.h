@@ -67,5 +67,7 @@ class GraphNode : public BlockNode {
 
 // kBusy when `use` and what others do with the node exclude each other.
 Result<> CheckUses(const std::string& node_name, const std::vector<NodeUser>& users, const ImageUse& use);
+// Takes the first of that name out; whether there was one.
+bool EraseUse(std::vector<NodeUser>* users, const std::string& name);
 
 }  // namespace nandu

@@ -70,10 +70,7 @@ Result<> RawNode::AddUse(const std::string& user, const ImageUse& use) {
 }
 
 void RawNode::RemoveUse(const std::string& user) {
-  const auto at =
-      std::find_if(users_.begin(), users_.end(), [&](const NodeUser& each) { return each.name == user; });
-  if (at != users_.end()) {
-    users_.erase(at);
+  if (EraseUse(&users_, user)) {
     child_->RemoveUse(NameAtChild(user));
   }
 }

@@ -11,20 +11,6 @@
 namespace nandu {
 namespace {
 
-// Takes a string property out of a bag; empty when it is not there.
-Result<std::string> TakeString(boost::json::object* bag, std::string_view key) {
-  const boost::json::value* value = bag->if_contains(key);
-  if (value == nullptr) {
-    return std::string();
-  }
-  if (!value->is_string()) {
-    return Fail(Errc::kInvalidArgument, "{}: expected a string", key);
-  }
-  std::string text(value->as_string());
-  bag->erase(key);
-  return text;
-}
-
 // A -netdev or -nic: groups are written with dots (addr.type=inet), and what a type lists (hostfwd=) may be
 // given several times.
 Result<boost::json::object> NetdevBag(std::string_view text) {

@@ -14,19 +14,6 @@ constexpr unsigned kCdromPort = 2;  // where QEMU's boards have their CD-ROM dri
 // The properties -drive has for its disk rather than for its image.
 constexpr std::string_view kDiskProperties[] = {"serial", "werror", "rerror"};
 
-Result<std::string> TakeString(boost::json::object* bag, std::string_view key) {
-  const boost::json::value* value = bag->if_contains(key);
-  if (value == nullptr) {
-    return std::string();
-  }
-  if (!value->is_string()) {
-    return Fail(Errc::kInvalidArgument, "{}: expected a string", key);
-  }
-  std::string text(value->as_string());
-  bag->erase(key);
-  return text;
-}
-
 }  // namespace
 
 Result<> Builder::Drive(std::string_view text) {

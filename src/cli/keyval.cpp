@@ -79,4 +79,17 @@ Result<boost::json::object> ParseOptionBag(std::string_view text, std::string_vi
   return object;
 }
 
+Result<std::string> TakeString(boost::json::object* bag, std::string_view key) {
+  const boost::json::value* value = bag->if_contains(key);
+  if (value == nullptr) {
+    return std::string();
+  }
+  if (!value->is_string()) {
+    return Fail(Errc::kInvalidArgument, "{}: expected a string", key);
+  }
+  std::string text(value->as_string());
+  bag->erase(key);
+  return text;
+}
+
 }  // namespace nandu

@@ -30,4 +30,7 @@ enum class Nesting : bool {
 // is parsed as such.
 Result<boost::json::object> ParseOptionBag(std::string_view text, std::string_view implied, Nesting nesting);
 
+// Takes a string out of such an object; empty when it is not there.
+Result<std::string> TakeString(boost::json::object* bag, std::string_view key);
+
 }  // namespace nandu

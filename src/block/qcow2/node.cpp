@@ -213,13 +213,7 @@ Result<> Qcow2Node::AddUse(const std::string& user, const ImageUse& use) {
   return {};
 }
 
-void Qcow2Node::RemoveUse(const std::string& user) {
-  const auto at =
-      std::find_if(users_.begin(), users_.end(), [&](const NodeUser& each) { return each.name == user; });
-  if (at != users_.end()) {
-    users_.erase(at);
-  }
-}
+void Qcow2Node::RemoveUse(const std::string& user) { EraseUse(&users_, user); }
 
 Result<> Qcow2Node::FlushImage() {
   const MutexLock lock(image_->mutex);
