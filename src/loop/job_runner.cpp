@@ -38,7 +38,7 @@ int32_t Execute(BlockingJob& job) {
 
 }  // namespace
 
-JobRunner::~JobRunner() { pool_.reset(); }
+JobRunner::~JobRunner() { EndWorkers(); }
 
 BlockingJob* JobRunner::Take(BlockingJob::Kind kind, IoOp* op) {
   if (free_.empty()) {
@@ -51,6 +51,7 @@ BlockingJob* JobRunner::Take(BlockingJob::Kind kind, IoOp* op) {
   free_.pop_back();
   job->kind = kind;
   job->stream = false;
+  job->cancelled = false;
   job->op = op;
   op->engine_pointer = job;
   return job;

@@ -28,7 +28,8 @@ struct BlockingJob : WorkerJob {
     kPollWritable
   };
   Kind kind = Kind::kRun;
-  bool stream = false;  // a pipe, socket or eventfd: no offset, and waited for by the loop first
+  bool stream = false;     // a pipe, socket or eventfd: no offset, and waited for by the loop first
+  bool cancelled = false;  // while a worker had it
   int fd = -1;
   int mode = 0;  // rw flags, or fallocate's mode
   uint64_t offset = 0;
@@ -51,6 +52,9 @@ class JobRunner {
   void Give(BlockingJob* job);                          // back to the pool
   void Start(BlockingJob* job);
   bool Cancel(BlockingJob* job);  // true: no worker had begun it; it belongs to the caller again
+  // Waits until every worker has left: they finish what was started, and tell the waker. A later Start begins
+  // anew.
+  void EndWorkers() { pool_.reset(); }
   bool HasFinished() const { return has_finished_.load(std::memory_order_acquire); }
   // Moves the finished jobs to the end of `out`; the caller gives them back.
   void Collect(std::vector<BlockingJob*>* out);

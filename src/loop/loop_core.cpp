@@ -211,7 +211,7 @@ void LoopCore::Finish() {
   DropDeadPollers();
   pollers_.clear();
   wake_watch_.reset();
-  engine_->CloseWatches();
+  engine_->Close();
   owner_.store({}, std::memory_order_release);  // the kernel may give the thread's id to another
 }
 

@@ -44,8 +44,9 @@ class LoopEngine : public IoRing {
   // Destroying the result waits until the kernel is done with the watch, so that nobody's later signal is
   // swallowed.
   virtual std::unique_ptr<EventWatch> WatchEvent(int eventfd, std::shared_ptr<WatchCallbacks> callbacks) = 0;
-  // The loop ends: watches that are left watch nothing from here on.
-  virtual void CloseWatches() = 0;
+  // The loop ends with nothing in flight: watches that are left watch nothing from here on, and no worker
+  // calls the waker any more.
+  virtual void Close() = 0;
 };
 
 Result<std::unique_ptr<LoopEngine>> CreateUringEngine(LoopWaker& waker);

@@ -76,8 +76,13 @@ class ThreadEngine final : public LoopEngine {
   }
   void Cancel(IoOp* op) override {
     auto* job = static_cast<BlockingJob*>(op->engine_pointer);
-    if (job->op == op && (StopWaiting(job) || jobs_.Cancel(job))) {
+    if (job->op != op) {
+      return;
+    }
+    if (StopWaiting(job) || jobs_.Cancel(job)) {
       Complete(job, -ECANCELED);
+    } else {
+      job->cancelled = true;  // a worker has it
     }
   }
 
@@ -114,7 +119,10 @@ class ThreadEngine final : public LoopEngine {
       UpdateInterest(watch.fd, at->second);
     }
   }
-  void CloseWatches() override { interests_.clear(); }
+  void Close() override {
+    interests_.clear();
+    jobs_.EndWorkers();
+  }
 
  private:
   // Who waits for a descriptor. epoll knows a descriptor once, so that its readers and writers share the
@@ -236,9 +244,13 @@ class ThreadEngine final : public LoopEngine {
     for (BlockingJob* job : dispatching_) {
       const bool transfer = job->kind == BlockingJob::Kind::kReadv || job->kind == BlockingJob::Kind::kWritev;
       if (transfer && job->result == -ESPIPE && !job->stream) {
-        job->stream = true;  // a read of it might never end, so that it waits here, where it can be cancelled
-        WaitReady(job);
-        continue;
+        if (!job->cancelled) {
+          job->stream =
+              true;  // a read of it might never end, so that it waits here, where it can be cancelled
+          WaitReady(job);
+          continue;
+        }
+        job->result = -ECANCELED;  // asked for while the worker found out
       }
       IoOp* op = job->op;
       const int32_t result = job->result;

@@ -187,10 +187,11 @@ class UringEngine final : public LoopEngine {
     Arm(*watch);
     return std::make_unique<UringEventWatch>(*this, std::move(watch));
   }
-  void CloseWatches() override {
+  void Close() override {
     while (!watches_.empty()) {
       Disarm(*watches_.back());
     }
+    jobs_.EndWorkers();
   }
 
   // The kernel lets go of the watch before this returns. What it had read by then is put back: the next

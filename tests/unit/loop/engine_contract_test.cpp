@@ -2,6 +2,7 @@
 #include <array>
 #include <cstring>
 #include <fcntl.h>
+#include <future>
 #include <gtest/gtest.h>
 #include <linux/falloc.h>
 #include <poll.h>
@@ -204,6 +205,34 @@ TEST_P(EngineContract, CancelEndsAReadThatMayNeverEnd) {
 
   loop_->ring().Cancel(&read);
   loop_.RunUntilIdle();
+
+  EXPECT_EQ(read.completions, 1);
+  EXPECT_TRUE(read.result == -ECANCELED || read.result == -EINTR) << read.result;
+}
+
+// The worker that tries the read first may not have told the loop yet that it will have to wait.
+TEST_P(EngineContract, CancelOfAReadThatHasBegunEndsIt) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd reader(ends[0]);
+  const UniqueFd writer(ends[1]);
+  std::string into(8, '.');
+  const iovec vec = VecOf(into);
+  EngineLoop loop(GetParam(), 1);
+  RecordedOp read;
+  RecordedOp second;
+  std::promise<void> tried;
+
+  loop->ring().Readv(reader.get(), {&vec, 1}, 0, &read);
+  loop->ring().Run(
+      [&] {
+        tried.set_value();  // by the one worker, after the read
+        return 0;
+      },
+      &second);
+  tried.get_future().wait();
+  loop->ring().Cancel(&read);
+  loop.RunUntilIdle();
 
   EXPECT_EQ(read.completions, 1);
   EXPECT_TRUE(read.result == -ECANCELED || read.result == -EINTR) << read.result;

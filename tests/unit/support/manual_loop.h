@@ -184,9 +184,11 @@ class ManualLoop final : public EventLoop {
 // loop->ring().Readv(...); loop.RunUntilIdle();
 class EngineLoop {
  public:
-  explicit EngineLoop(IoLoopOptions::Engine engine = IoLoopOptions::Engine::kAuto) {
+  explicit EngineLoop(IoLoopOptions::Engine engine = IoLoopOptions::Engine::kAuto,
+                      unsigned max_threads = IoLoopOptions{}.max_threads) {
     IoLoopOptions options;
     options.engine = engine;
+    options.max_threads = max_threads;
     auto core = LoopCore::Create(options);
     if (!core) {
       throw std::runtime_error(core.error().message);
