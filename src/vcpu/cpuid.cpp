@@ -333,10 +333,6 @@ class Builder {
   }
 
   void AmdCaches() {
-    constexpr unsigned kTopoext = 22;
-    if (!Has(k80000001Ecx, kTopoext)) {
-      return;
-    }
     if (host_caches()) {
       CopyCaches(0x8000001d);
       return;

@@ -1,5 +1,6 @@
 // A board's whole KVM state with the split irqchip, by the machine's own save and load: a guest that was
 // stopped within a level interrupt, with one more waiting in the 8259s, goes on on another board.
+#include "long_mode.h"
 #include "machine/kvm_board.h"
 #include "split_guest.h"
 
@@ -13,9 +14,9 @@ constexpr uint64_t kCode = 0x10000;
 constexpr uint64_t kStack = 0x9000;
 constexpr uint16_t kPorts = 0x500;
 
-// Protected mode, flat. 8259s at vectors 0x40 and 0x48, level-triggered line 5 (ELCR), LINT0 open; an IDT at
+// Long mode. 8259s at vectors 0x40 and 0x48, level-triggered line 5 (ELCR), LINT0 open; an IDT at
 // 0x6000 whose vectors 0x44 and 0x45 lead to the handlers below. Tells 1 and waits.
-GUEST_CODE(wait_for_lines, 32, R"(
+GUEST_CODE(wait_for_lines, 64, R"(
   mov $0x11, %al
   out %al, $0x20
   out %al, $0xa0
@@ -35,8 +36,8 @@ GUEST_CODE(wait_for_lines, 32, R"(
   out %al, %dx
   lidt 0x5f0
   mov $0xfee00000, %edi
-  movl $0x1ff, 0xf0(%edi)
-  movl $0x700, 0x350(%edi)
+  movl $0x1ff, 0xf0(%rdi)
+  movl $0x700, 0x350(%rdi)
   mov $0x500, %dx
   mov $1, %al
   out %al, %dx
@@ -46,15 +47,15 @@ GUEST_CODE(wait_for_lines, 32, R"(
   jmp 1b
 )")
 // Line 4: tells 4. Line 5: tells 5 twice, before and after the pause, which must not matter to EBX.
-GUEST_CODE(tell_line_4, 32, R"(
+GUEST_CODE(tell_line_4, 64, R"(
   mov $0x504, %dx
   mov $4, %al
   out %al, %dx
   mov $0x20, %al
   out %al, $0x20
-  iret
+  iretq
 )")
-GUEST_CODE(tell_line_5, 32, R"(
+GUEST_CODE(tell_line_5, 64, R"(
   mov $0x12345678, %ebx
   mov $0x505, %dx
   mov $5, %al
@@ -63,7 +64,7 @@ GUEST_CODE(tell_line_5, 32, R"(
   out %eax, %dx
   mov $0x20, %al
   out %al, $0x20
-  iret
+  iretq
 )")
 
 class Board {
@@ -98,19 +99,12 @@ class Board {
   Board& operator=(const Board&) = delete;
 
   void Boot() {
-    Put(kCode, GUEST_BYTES(wait_for_lines));
+    const std::span<std::byte> memory{ram->host(), kRamBytes};
     Put(0x18000, GUEST_BYTES(tell_line_4));
     Put(0x18100, GUEST_BYTES(tell_line_5));
-    Gate(0x44, 0x18000);
-    Gate(0x45, 0x18100);
-    const std::array<uint16_t, 3> idt = {0x7ff, 0x6000, 0};
-    Put(0x5f0, {reinterpret_cast<const char*>(idt.data()), sizeof(idt)});
-    BootRegisters boot;
-    boot.mode = BootRegisters::Mode::kProtected32;
-    boot.rip = kCode;
-    boot.rsp = kStack;
-    boot.gdt_base = 0x500;
-    boot.gdt_limit = 0x1f;
+    SetLongModeVector(memory, 0x44, 0x18000);
+    SetLongModeVector(memory, 0x45, 0x18100);
+    const BootRegisters boot = PrepareLongMode(memory, kCode, kStack, GUEST_BYTES(wait_for_lines));
     Must(board->Reset(boot));
     board->vcpus().ResumeAll();
   }
@@ -160,15 +154,6 @@ class Board {
   using SystemEvent = VcpuObserver::SystemEvent;
   void Put(uint64_t address, std::span<const char> bytes) {
     std::memcpy(ram->host() + address, bytes.data(), bytes.size());
-  }
-  // SDM volume 3, 6.11: an interrupt gate of the flat code segment that the vCPU boots with.
-  void Gate(unsigned vector, uint32_t address) {
-    const uint64_t gate =
-        (address & 0xffff) | uint64_t{0x10} << 16 | uint64_t{0x8e00} << 32 | uint64_t{address >> 16} << 48;
-    Put(0x6000 + 8 * vector, {reinterpret_cast<const char*>(&gate), sizeof(gate)});
-    // The gate loads the selector anew.
-    const std::array<uint64_t, 4> gdt = {0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
-    Put(0x500, {reinterpret_cast<const char*>(gdt.data()), sizeof(gdt)});
   }
 };
 

@@ -4,23 +4,13 @@
 #include <ostream>
 
 #include "base/format.h"
+#include "long_mode.h"
 
 namespace nandu {
 namespace {
 
-// Where BootLong puts its tables, below the code.
-constexpr uint64_t kGdt = 0x500;
-constexpr uint64_t kIdt = 0x6000;
-constexpr uint64_t kPml4 = 0x1000;
-constexpr uint64_t kPageDirectoryPointers = 0x2000;
-constexpr uint64_t kPageDirectories = 0xa000;  // four pages, one a GiB
 constexpr uint64_t kRomBase = 0xffff0000;
 constexpr uint64_t kRomBytes = 0x10000;
-
-constexpr uint64_t kPresentWrite = 3;
-constexpr uint64_t kLargePage = 1U << 7;
-constexpr uint64_t kCode64Descriptor = 0x00af9b000000ffff;
-constexpr uint64_t kData64Descriptor = 0x00cf93000000ffff;
 
 }  // namespace
 
@@ -130,40 +120,13 @@ void GuestVm::BootProtected(std::span<const char> code) {
   Resume();
 }
 
-void GuestVm::BuildTables() {
-  Store(kGdt + 0x10, kCode64Descriptor);
-  Store(kGdt + 0x18, kData64Descriptor);
-  Store(kPml4, kPageDirectoryPointers | kPresentWrite);
-  for (uint64_t gib = 0; gib < 4; ++gib) {
-    const uint64_t directory = kPageDirectories + gib * 0x1000;
-    Store(kPageDirectoryPointers + gib * 8, directory | kPresentWrite);
-    for (uint64_t i = 0; i < 512; ++i) {
-      Store(directory + i * 8, (gib << 30 | i << 21) | kPresentWrite | kLargePage);
-    }
-  }
-}
-
 void GuestVm::SetVector(unsigned vector, uint64_t address) {
-  // SDM volume 3, 6.14.1: offset, selector 0x10, present interrupt gate.
-  constexpr uint64_t kGate = uint64_t{0x8e00} << 32 | uint64_t{0x10} << 16;
-  Store(kIdt + vector * 16, kGate | (address & 0xffff) | (address >> 16 & 0xffff) << 48);
-  Store(kIdt + vector * 16 + 8, address >> 32);
+  SetLongModeVector({ram->host(), kRamBytes}, vector, address);
 }
 
 void GuestVm::BootLong(std::span<const char> code) {
-  BuildTables();
-  Write(kCode, code);
-  // For `lidt 0x5f0`.
-  Store(0x5f0, uint16_t{0xfff});
-  Store(0x5f2, kIdt);
-  BootRegisters boot;
-  boot.mode = BootRegisters::Mode::kLong64;
-  boot.rip = kCode;
-  boot.rsp = kStack;
+  BootRegisters boot = PrepareLongMode({ram->host(), kRamBytes}, kCode, kStack, code);
   boot.rsi = 0x5678;
-  boot.cr3 = kPml4;
-  boot.gdt_base = kGdt;
-  boot.gdt_limit = 0x1f;
   Must(vcpus->ResetAll(boot));
   Resume();
 }

@@ -179,7 +179,6 @@ class GuestVm final : public VcpuObserver {
   Signal debug_stop;
 
  private:
-  void BuildTables();
 };
 
 class KvmGuest : public ::testing::Test {
