@@ -114,6 +114,7 @@ class BlockGraph {
   bool IsChild(std::string_view node_name) const;
 
   Result<std::shared_ptr<GraphNode>> BuildDrive(const DriveOptions& drive);
+  Result<std::shared_ptr<GraphNode>> BuildSnapshotDrive(const DriveOptions& drive);  // snapshot_drive.cpp
   static CacheOptions CacheBelow(const NodeOptions& options, const Inherited& from);
   enum class Naming : uint8_t { kMust, kMay };  // kMay: one is made up for a node that got none
   Result<std::string> NameNode(const std::optional<std::string>& wanted, Naming naming);

@@ -103,6 +103,9 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& dr
   if (!drive.file || drive.file->empty()) {
     return Fail(Errc::kInvalidArgument, "a drive needs its image: file=PATH");
   }
+  if (drive.snapshot && !drive.read_only.value_or(drive.readonly.value_or(false))) {
+    return BuildSnapshotDrive(drive);
+  }
   std::string path = *drive.file;
   if (path.starts_with("file:")) {
     path.erase(0, 5);

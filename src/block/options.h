@@ -94,6 +94,7 @@ struct DriveOptions {
   std::optional<bool> readonly, read_only, auto_read_only;
   std::optional<bool> force_share;
   ImageLocking file_locking = ImageLocking::kAuto;
+  bool snapshot = false;                 // nothing is written to the image; what is, goes with the VM
   std::optional<uint64_t> offset, size;  // of a raw image in its file
   // Of a qcow2 image.
   std::optional<bool> lazy_refcounts;
@@ -102,7 +103,7 @@ struct DriveOptions {
 BOOST_DESCRIBE_STRUCT(DriveOptions, (),
                       (file, format, node_name, cache, cache_direct, cache_no_flush, cache_writeback, aio,
                        discard, detect_zeroes, readonly, read_only, auto_read_only, force_share, file_locking,
-                       offset, size, lazy_refcounts, cache_size, l2_cache_size, l2_cache_entry_size,
+                       snapshot, offset, size, lazy_refcounts, cache_size, l2_cache_size, l2_cache_entry_size,
                        refcount_cache_size))
 inline std::span<const WireName> WireNames(const DriveOptions*) {
   static constexpr WireName kNames[] = {{"cache_direct", "cache.direct"},

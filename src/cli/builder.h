@@ -127,6 +127,7 @@ class Builder {
   CommandLine& out_;
   MachineConfig& config_;
   bool nodefaults_ = false;
+  bool snapshot_ = false;
   bool nographic_ = false;
   std::optional<std::string> vga_;  // -vga: "std" or "none"
   bool monitor_given_ = false;      // by -monitor, -mon or "mon:"

@@ -89,6 +89,7 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
   const std::pair<std::string_view, bool*> switches[] = {{"S", &config_.start_paused},
                                                          {"daemonize", &config_.daemonize},
                                                          {"nodefaults", &nodefaults_},
+                                                         {"snapshot", &snapshot_},
                                                          {"nographic", &nographic_},
                                                          {"mem-prealloc", &mem_prealloc_}};
   for (const auto& [name, flag] : switches) {
@@ -159,6 +160,11 @@ Result<> Builder::Finish() {
     }
   }
   TRY(FinishFirmware());
+  for (DriveConfig& drive : config_.drives) {
+    if (snapshot_ && !drive.empty && !drive.options.values.contains("snapshot")) {
+      drive.options.values["snapshot"] = "on";
+    }
+  }
   return {};
 }
 

@@ -37,6 +37,7 @@ constexpr Shown kShown[] = {
     {"blockdev", "disk.lab.both_engines_keep_every_byte"},
     {"drive", "disk.lab.both_engines_keep_every_byte"},
     {"cdrom", "unit_cli.Drives.AnEmptyCdromDriveIsThereUnlessSaidOtherwise"},
+    {"snapshot", "unit_cli.Drives.SnapshotIsEveryDrives"},
     {"hda", "unit_cli.Drives.ShortFormsNameTheirPorts"},
     {"hdb", "unit_cli.Drives.ShortFormsNameTheirPorts"},
     {"hdc", "unit_cli.Drives.ShortFormsNameTheirPorts"},

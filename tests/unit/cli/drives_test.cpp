@@ -8,7 +8,8 @@
 namespace nandu {
 namespace {
 
-// "driver bus drive" of each device, then each drive's id, with "(empty)" where it has no image; or the error.
+// "driver bus drive" of each device, then each drive's id, with "(empty)" where it has no image; or the
+// error.
 std::string Built(const std::vector<std::string_view>& words) {
   const auto built = ParseCommandLine(words);
   if (!built) {
@@ -33,6 +34,16 @@ TEST(Drives, AnEmptyCdromDriveIsThereUnlessSaidOtherwise) {
   EXPECT_EQ(Built({"-nodefaults"}), "");
   EXPECT_EQ(Built({"-vga", "none", "-device", "ide-hd,drive=x,bus=ide.0"}), "ide-hd ide.0 x; ");
   EXPECT_EQ(Built({"-vga", "none", "-cdrom", "a.iso"}), "ide-cd ide.2 ide2-cd0; ide2-cd0 ");
+}
+
+TEST(Drives, SnapshotIsEveryDrives) {
+  const std::string_view words[] = {"-nodefaults", "-hda", "a", "-drive", "file=b,if=virtio,snapshot=off",
+                                    "-snapshot"};
+  const auto built = ParseCommandLine(words);
+  ASSERT_TRUE(built.has_value());
+  ASSERT_EQ(built->config.drives.size(), 2U);
+  EXPECT_EQ(built->config.drives[0].options.values.at("snapshot"), "on");
+  EXPECT_EQ(built->config.drives[1].options.values.at("snapshot"), "off");
 }
 
 TEST(Drives, ShortFormsNameTheirPorts) {
