@@ -47,6 +47,7 @@ struct AcpiInput {
   bool s3 = false;              // \_S3: suspend to RAM
   bool s4 = true;               // \_S4: suspend to disk, which ends the VM like \_S5
   bool native_hotplug = false;  // _OSC grants PCIe native hotplug
+  std::vector<std::vector<uint8_t>> user_tables;  // whole, from MakeUserAcpiTable; the last ones listed
   // The VM generation ID as a guest reads it; none: there is no such device.
   std::optional<std::array<uint8_t, 16>> generation_id;
 };

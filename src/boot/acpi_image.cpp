@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "boot/acpi_user_table.h"
 #include "boot/byte_writer.h"
 
 namespace nandu {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr size_t kHeaderBytes = 36;
 constexpr uint32_t kChecksumOffset = 9;
+constexpr int kMakerOffset = 10;  // OEM id and OEM table id
 constexpr size_t kGenerationIdPageBytes = 4096;
 
 // Of the FADT: FIRMWARE_CTRL, DSDT, X_DSDT (ACPI 6.5, table 5.9).
@@ -19,6 +21,14 @@ constexpr uint32_t kFadtFacs = 36;
 constexpr uint32_t kFadtDsdt = 40;
 constexpr uint32_t kFadtWideDsdt = 140;
 constexpr uint32_t kGenerationIdPointer = 42;  // of its SSDT: VGIA's value
+
+// The table with the maker of the user's SLIC table, if there is one; its checksum is taken later.
+std::vector<uint8_t> SameMaker(const AcpiInput& input, std::vector<uint8_t> table) {
+  if (const auto maker = SlicMaker(input.user_tables)) {
+    std::ranges::copy(*maker, table.begin() + kMakerOffset);
+  }
+  return table;
+}
 
 // Puts table after table into the image, and notes what is to be done to each.
 class Assembler {
@@ -51,7 +61,7 @@ class Assembler {
   }
   void Add(std::vector<uint8_t> table) { SumUpTable(PutListed(std::move(table))); }
   void AddFadt(const AcpiInput& input, uint32_t facs, uint32_t dsdt) {
-    const uint32_t at = PutListed(BuildFadt(input, facs, dsdt));
+    const uint32_t at = PutListed(SameMaker(input, BuildFadt(input, facs, dsdt)));
     Point(AcpiPart::kTables, at + kFadtFacs, 4, AcpiPart::kTables);
     Point(AcpiPart::kTables, at + kFadtDsdt, 4, AcpiPart::kTables);
     Point(AcpiPart::kTables, at + kFadtWideDsdt, 8, AcpiPart::kTables);
@@ -69,12 +79,12 @@ class Assembler {
     SumUpTable(at);
   }
   // 5.2.7: the root table, which lists the others, and 5.2.5.3: what leads to it.
-  AcpiImage Finish() {
+  AcpiImage Finish(const AcpiInput& input) {
     ByteWriter body;
     for (const uint32_t table : listed_) {
       body.U32(table);
     }
-    std::vector<uint8_t> root = MakeAcpiTable("RSDT", 1, body.bytes());
+    std::vector<uint8_t> root = SameMaker(input, MakeAcpiTable("RSDT", 1, body.bytes()));
     root[kChecksumOffset] = 0;
     const uint32_t at = Put(std::move(root));
     for (size_t i = 0; i < listed_.size(); i++) {
@@ -187,7 +197,10 @@ AcpiImage BuildAcpiImage(const AcpiInput& input) {
     tables.Add(BuildMcfg(input));
   }
   tables.Add(BuildWaet());
-  return tables.Finish();
+  for (const std::vector<uint8_t>& table : input.user_tables) {
+    tables.Add(table);
+  }
+  return tables.Finish(input);
 }
 
 AcpiImage PlaceAcpiImage(const AcpiImage& image, const std::array<uint64_t, kAcpiParts>& addresses) {

@@ -52,7 +52,9 @@ class Builder {
   Result<> Smbios(std::string_view text);
   Result<> SmbiosOemStrings(std::span<const KeyValue> items);
   Result<> TakeSmbiosFields(unsigned type, const boost::json::object& bag);
+
   // builder_firmware.cpp
+  Result<> AcpiTable(std::string_view text);
   Result<> Boot(std::string_view text);
   Result<> FwCfg(std::string_view text);
   Result<> OptionRom(std::string_view text);

@@ -124,6 +124,27 @@ Result<> Builder::FwCfg(std::string_view text) {
   return {};
 }
 
+Result<> Builder::AcpiTable(std::string_view text) {
+  AcpiTableConfig table;
+  boost::json::object bag = TRY(ParseOptionBag(text, {}, Nesting::kFlat));
+  const std::string body = TRY(TakeString(&bag, "data"));
+  const std::string whole = TRY(TakeString(&bag, "file"));
+  if (body.empty() == whole.empty()) {
+    return Fail(Errc::kInvalidArgument,
+                "say where the table is: file=PATH with its header, or data=PATH without one");
+  }
+  table.whole = body.empty();
+  std::string_view paths = table.whole ? whole : body;
+  while (!paths.empty()) {
+    const size_t end = std::min(paths.find(':'), paths.size());
+    table.files.emplace_back(paths.substr(0, end));
+    paths.remove_prefix(std::min(end + 1, paths.size()));
+  }
+  table.fields = TRY(FromJson<AcpiTableFields>(bag, {.field_word = "property", .lenient = true}));
+  config_.acpi_tables.push_back(std::move(table));
+  return {};
+}
+
 // The first one is unit 0, the next one unit 1.
 Result<> Builder::FlashDrive(const std::string& source, boost::json::object bag) {
   const auto take = [&bag](std::string_view key) {

@@ -103,7 +103,9 @@ Result<> Builder::Machine(std::string_view text) {
   config_.pflash[0] = list.Take("pflash0", config_.pflash[0]);
   config_.pflash[1] = list.Take("pflash1", config_.pflash[1]);
   config_.memory_backend = list.Take("memory-backend", config_.memory_backend);
-  TRY(list.TakeOnly("acpi", {"on", "auto"}, "q35 guests without ACPI are not served yet"));
+  if (const std::string acpi = list.Take("acpi", "auto"); acpi != "auto") {
+    config_.acpi = TRY(Prefix(SwitchFrom(acpi), "acpi"));
+  }
   TRY(list.TakeOnly("usb", {"off"}, "there is no USB yet"));
   TRY(list.TakeOnly("smm", {"off", "auto"}, "system management mode waits for firmware"));
   if (const std::string vmport = list.Take("vmport", "auto"); vmport != "auto") {

@@ -50,6 +50,7 @@ Result<> Builder::Take(const Token& token) {
       {"compat", &Builder::Compat},
       {"msg", &Builder::Msg},
       {"smbios", &Builder::Smbios},
+      {"acpitable", &Builder::AcpiTable},
       {"global", &Builder::Global},
       {"d", &Builder::LogItems},
       {"trace", &Builder::TraceOption},
@@ -116,6 +117,8 @@ Result<> Builder::TakePlain(std::string_view option, std::string_view value) {
     config_.boot.check_floppy = false;
   } else if (option == "no-hpet") {
     config_.hpet = false;
+  } else if (option == "no-acpi") {
+    config_.acpi = false;
   } else if (option == "no-reboot") {
     config_.reboot = RebootAction::kShutdown;
   } else if (option == "no-shutdown") {

@@ -47,6 +47,8 @@ constexpr Shown kShown[] = {
     {"vga", "unit_cli.CommandLine.AGraphicsCardIsThereUnlessSomethingSaysOtherwise"},
     {"no-hpet", "board.lab.without_hpet_the_clock_has_its_interrupt"},
     {"smbios", "unit_boot.Smbios.FieldsAreQemus"},
+    {"no-acpi", "firmware.lab.a_board_without_acpi"},
+    {"acpitable", "firmware.lab.a_table_of_the_users_is_qemus"},
     {"netdev", "usernet.lab.a_user_network_needs_no_root"},
     {"nic", "unit_cli.CommandLine.NicsGetTheirAddressesBeforeDevicesAndDrivesAfter"},
     {"net", "unit_cli.CommandLine.NoNetworkIsSaidInTwoWays"},

@@ -87,9 +87,10 @@ constexpr OptionSpec kOptions[] = {
     {"win2k-hack", false, kRefused, "", "it slowed IDE down for one release of Windows 2000"},
     {"no-fd-bootchk", false, kWorks, "",
      "firmware boots from a floppy without a boot sector's signature too"},
-    {"no-acpi", false, kPlanned, "", "it waits for boards without ACPI"},
+    {"no-acpi", false, kWorks, "", "no ACPI tables (the same as -machine acpi=off)"},
     {"no-hpet", false, kWorks, "", "no HPET (the same as -machine hpet=off)"},
-    {"acpitable", true, kPlanned, "", "it waits for user-supplied ACPI tables"},
+    {"acpitable", true, kWorks, "[sig=s][,rev=n][,oem_id=s][,oem_table_id=s]...,data|file=f1[:f2]...",
+     "one more ACPI table: file= holds it whole, data= what follows its header"},
     {"smbios", true, kWorks, "type=0|1|2|3|4|8|11|17|41[,field=value...] | file=binary",
      "what the guest's DMI tables say: BIOS, system, board, chassis, processors, ports, OEM strings, memory, "
      "on-board devices"},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/described.h"
+#include "boot/acpi_user_table.h"
 #include "boot/smbios_options.h"
 
 namespace nandu {
@@ -111,6 +112,13 @@ struct SmbiosConfig {
   bool entry_point_64 = false;       // -machine smbios-entry-point-type=64
 };
 
+// -acpitable.
+struct AcpiTableConfig {
+  AcpiTableFields fields;
+  std::vector<std::string> files;  // read by the machine, one after the other
+  bool whole = false;              // they hold the header as well
+};
+
 // -boot: what firmware does. Which device is tried first is bootindex's, or the order's where there is none.
 struct BootConfig {
   std::string order;  // letters: a, b floppies, c disk, d CD-ROM, n network; empty: "cad"
@@ -166,6 +174,7 @@ struct MachineConfig {
   std::string machine_type = "pc-q35-7.2";
   IrqchipKind irqchip = IrqchipKind::kKernel;
   bool hpet = true;
+  bool acpi = true;     // false: no tables; firmware describes the board as before ACPI
   bool acpi_s4 = true;  // suspend to disk; ICH9-LPC.disable_s4
   bool sata = true;     // the AHCI function
   bool smbus = true;
@@ -189,6 +198,7 @@ struct MachineConfig {
   std::string uuid;           // canonical text; empty: none
 
   SmbiosConfig smbios;
+  std::vector<AcpiTableConfig> acpi_tables;
 
   std::string kernel;  // paths; empty: none
   std::string initrd;

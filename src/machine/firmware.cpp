@@ -75,7 +75,9 @@ Result<> Machine::Impl::FillFwCfg() {
   const SmbiosTables tables = TRY(SmbiosTables::BuildForFirmware(smbios_input));
   TRY(fw_cfg.AddFile("etc/smbios/smbios-anchor", Bytes(tables.entry())));
   TRY(fw_cfg.AddFile("etc/smbios/smbios-tables", Bytes(tables.structures())));
-  TRY(AddAcpiFiles());
+  if (config.acpi) {
+    TRY(AddAcpiFiles());
+  }
   for (const FwCfgFileConfig& file : config.fw_cfg_files) {
     TRY(AddUserFile(file));
   }

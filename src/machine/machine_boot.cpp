@@ -72,6 +72,7 @@ AcpiInput Machine::Impl::MakeAcpiInput() {
   if (generation_id != nullptr) {
     input.generation_id = generation_id->guid();
   }
+  input.user_tables = acpi_tables;
   input.numa.node_bytes = node_bytes;
   input.numa.node_of_cpu.resize(config.smp.cpus);
   for (uint32_t node = 0; node < config.numa.nodes.size(); ++node) {

@@ -66,49 +66,14 @@ Result<> Machine::Impl::OpenBootFiles() {
   } else if (!config.initrd.empty()) {
     initrd = TRY(open(config.initrd, "-initrd"));
   }
-  if (!config.bios.empty() || (config.kernel.empty() && config.pflash[0].empty())) {
+  // Without ACPI, only firmware has tables that describe the board.
+  if (!config.bios.empty() || ((config.kernel.empty() || !config.acpi) && config.pflash[0].empty())) {
     const std::string name = config.bios.empty() ? "bios-256k.bin" : config.bios;
     const BootFile file = TRY(Prefix(firmware_files.Find(name), "-bios"));
     rom = TRY(Prefix(FirmwareRom::Open(file), "-bios"));
   }
-  return ReadSmbiosFiles();
-}
-
-Result<> Machine::Impl::ReadSmbiosFiles() {
-  static constexpr uint64_t kMostBytes = 64 << 10;  // more than all of the tables may have
-  const auto read = [this](const std::string& path) -> Result<std::vector<uint8_t>> {
-    UniqueFd fd = TRY(opener->Open(path, O_RDONLY));
-    const BootFile file = TRY(BootFile::FromFd(std::move(fd), path));
-    if (file.size() > kMostBytes) {
-      return Fail(Errc::kInvalidArgument, "{} has {} bytes; SMBIOS tables hold less than {}", path,
-                  file.size(), kMostBytes);
-    }
-    std::vector<uint8_t> bytes(file.size());
-    TRY(file.Read(0, bytes.data(), bytes.size()));
-    return bytes;
-  };
-  smbios = config.smbios.fields;
-  for (const SmbiosConfig::OemString& wanted : config.smbios.oem_strings) {
-    if (!wanted.in_file) {
-      smbios.oem_strings.push_back(wanted.text);
-      continue;
-    }
-    const std::vector<uint8_t> bytes = TRY(Prefix(read(wanted.text), "-smbios type=11"));
-    smbios.oem_strings.emplace_back(bytes.begin(), std::ranges::find(bytes, uint8_t{0}));
-    if (smbios.oem_strings.back().empty()) {
-      return Fail(Errc::kInvalidArgument, "-smbios type=11: {} holds no string", wanted.text);
-    }
-  }
-  for (const std::string& path : config.smbios.structure_files) {
-    std::vector<uint8_t> bytes = TRY(Prefix(read(path), "-smbios"));
-    TRY(Prefix(CheckSmbiosStructure(bytes), Format("-smbios file={}", path)));
-    if (std::ranges::find(config.smbios.given_types, bytes[0]) != config.smbios.given_types.end()) {
-      return Fail(Errc::kInvalidArgument, "-smbios file={}: its type {} is given by fields as well", path,
-                  bytes[0]);
-    }
-    smbios.structures.push_back(std::move(bytes));
-  }
-  return {};
+  TRY(ReadSmbiosFiles());
+  return ReadAcpiTables();
 }
 
 Result<> Machine::Impl::OpenBackends() {

@@ -38,7 +38,9 @@ struct Machine::Impl {
 
   Result<> OpenBackends();
   Result<> OpenBootFiles();
+  // machine_tables.cpp
   Result<> ReadSmbiosFiles();
+  Result<> ReadAcpiTables();
   Result<> BuildBoard();
   Result<> AddDevices();
   Result<> NoteGenerationId(Device& device, const std::string& source);
@@ -63,7 +65,8 @@ struct Machine::Impl {
   void OnLostMemory();
   void Emit(std::string_view event, const boost::json::object& data);
   PciBus* FindBus(std::string_view id);
-  std::string QdevName(size_t device, std::string_view part) const;  // of the command line's device of that number
+  std::string QdevName(size_t device,
+                       std::string_view part) const;  // of the command line's device of that number
   AcpiInput MakeAcpiInput();
   Result<SmbiosInput> MakeSmbiosInput() const;
   Result<> FindOnboard(const std::string& id, SmbiosInput* input) const;
@@ -74,7 +77,8 @@ struct Machine::Impl {
   std::unique_ptr<Opener> opener;
   FirmwareFiles firmware_files;
   Backends backends;
-  SmbiosOptions smbios;  // with what its files hold
+  SmbiosOptions smbios;                           // with what its files hold
+  std::vector<std::vector<uint8_t>> acpi_tables;  // -acpitable
   std::optional<BootFile> kernel;
   std::optional<BootFile> initrd;
   std::vector<BootModule> modules;  // instead of an initrd, for a multiboot kernel

@@ -1,12 +1,13 @@
-"""Firmware boots stock guests: SeaBIOS loads Debian's kernel and is there again after a reset; OVMF keeps its variables."""
+"""Firmware boots stock guests: SeaBIOS loads Debian's kernel and is there again after a reset; OVMF keeps its variables; a board has no ACPI
+tables, or more of them."""
 
 import os
 import re
 import shutil
 import subprocess
 
-from guest import PATIENCE_S, Guest
-from nandu import run_cases
+from guest import PATIENCE_S, Guest, run_task
+from nandu import Program, run_cases
 
 OVMF = "/usr/share/OVMF"
 UUID = "11223344-5566-7788-99aa-bbccddeeff00"
@@ -47,6 +48,40 @@ sleep 60
     assert said.count("Found 2 cpu(s) max supported 2 cpu(s)") == 2, said[-3000:]
 
 
+def _by_both(nandu, script, *words, **options):
+    """What a guest says under nandu and under QEMU."""
+    seen = []
+    for path in (nandu.path, "qemu-system-x86_64"):
+        vmm = Program(path, nandu.file("by-" + os.path.basename(path)))
+        os.mkdir(vmm.directory)
+        seen.append(run_task(vmm, script, *words, **options))
+        vmm.kill_all()
+    print("       " + seen[0].replace("\n", "\n       "), flush=True)
+    assert seen[0] == seen[1], seen
+    return seen[0]
+
+
+def a_board_without_acpi(nandu):
+    """SeaBIOS makes MP tables and, where the machine brings none, ACPI tables of its own."""
+    script = """
+cd /sys/firmware/acpi/tables && ls | grep -v '^d'
+nproc
+dmesg | grep -i -o 'MultiProcessor Specification.*'
+ls /sys/bus/acpi/devices | grep -c .
+grep -c virtio /proc/interrupts"""
+    output = _by_both(nandu, script, "-no-acpi", image="vmlinuz", smp="2", memory="256M")
+    assert "SSDT" in output and "WAET" not in output, "these are the machine's own tables"
+
+
+def a_table_of_the_users_is_qemus(nandu):
+    body = nandu.file("body")
+    with open(body, "wb") as file:
+        file.write(bytes(range(100)))
+    tables = ["-acpitable", f"sig=TST1,rev=2,oem_id=MAKER,oem_rev=258,data={body}", "-acpitable", f"sig=SLIC,oem_id=SELLER,oem_table_id=LICENCED,data={body}"]
+    script = "cd /sys/firmware/acpi/tables; for t in TST1 SLIC; do sha256sum $t; done; dd if=FACP bs=1 skip=10 count=14 2>/dev/null; echo"
+    assert "SELLERLICENCED" in _by_both(nandu, script, *tables, memory="256M")
+
+
 def _ovmf(nandu, variables, console):
     disk, script = nandu.file("fat.img"), nandu.file("startup.nsh")
     if not os.path.exists(disk):
@@ -73,4 +108,4 @@ def ovmf_keeps_its_variables(nandu):
     assert os.path.getsize(variables) == os.path.getsize(f"{OVMF}/OVMF_VARS_4M.fd")
 
 
-run_cases([seabios_boots_debian_twice, ovmf_keeps_its_variables])
+run_cases([seabios_boots_debian_twice, a_board_without_acpi, a_table_of_the_users_is_qemus, ovmf_keeps_its_variables])

@@ -38,18 +38,40 @@ TEST(OptionForms, BothFormsOfNetdev) {
 }
 
 TEST(OptionForms, ANetdevListsWhatIsGivenSeveralTimes) {
-  EXPECT_EQ(Config("-netdev", "user,id=n,hostfwd=tcp::1-:2,restrict=on,hostfwd=udp::3-:4").netdevs.at(0).values,
-            Config("-netdev",
-                   R"({"type":"user","id":"n","hostfwd":[{"str":"tcp::1-:2"},{"str":"udp::3-:4"}],"restrict":"on"})")
-                .netdevs.at(0)
-                .values);
+  EXPECT_EQ(
+      Config("-netdev", "user,id=n,hostfwd=tcp::1-:2,restrict=on,hostfwd=udp::3-:4").netdevs.at(0).values,
+      Config(
+          "-netdev",
+          R"({"type":"user","id":"n","hostfwd":[{"str":"tcp::1-:2"},{"str":"udp::3-:4"}],"restrict":"on"})")
+          .netdevs.at(0)
+          .values);
 }
 
 TEST(OptionForms, ANetdevsAddressesAreGroups) {
-  EXPECT_EQ(Config("-netdev", "stream,id=n,server=on,addr.type=unix,addr.path=/run/x").netdevs.at(0).values,
-            Config("-netdev", R"({"type":"stream","id":"n","server":"on","addr":{"type":"unix","path":"/run/x"}})")
-                .netdevs.at(0)
-                .values);
+  EXPECT_EQ(
+      Config("-netdev", "stream,id=n,server=on,addr.type=unix,addr.path=/run/x").netdevs.at(0).values,
+      Config("-netdev", R"({"type":"stream","id":"n","server":"on","addr":{"type":"unix","path":"/run/x"}})")
+          .netdevs.at(0)
+          .values);
+}
+
+TEST(OptionForms, AnAcpiTableIsWholeOrABody) {
+  const AcpiTableConfig body = Config("-acpitable", "sig=TEST,rev=3,data=a:b").acpi_tables.at(0);
+  EXPECT_EQ(body.fields.sig, "TEST");
+  EXPECT_EQ(body.fields.rev, 3);
+  EXPECT_EQ(body.files, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(body.whole);
+  EXPECT_TRUE(Config("-acpitable", "file=t").acpi_tables.at(0).whole);
+  EXPECT_THAT(Sentence("-acpitable", "sig=TEST"), HasSubstr("say where the table is"));
+  EXPECT_THAT(Sentence("-acpitable", "file=a,data=b"), HasSubstr("say where the table is"));
+  EXPECT_THAT(Sentence("-acpitable", "file=a,oem=b"), HasSubstr("unknown property 'oem'"));
+}
+
+TEST(OptionForms, BoardsWithoutAcpi) {
+  const std::string_view words[] = {"-nodefaults", "-no-acpi"};
+  EXPECT_FALSE(ParseCommandLine(words)->config.acpi);
+  EXPECT_FALSE(Config("-machine", "q35,acpi=off").acpi);
+  EXPECT_TRUE(Config("-machine", "q35,acpi=auto").acpi);
 }
 
 TEST(OptionForms, BothFormsOfBlockdev) {
