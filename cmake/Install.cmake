@@ -30,7 +30,7 @@ set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
  one small process per guest, virtio disks and networks through io_uring.")
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "seabios")  # the VGA BIOS of the default graphics card
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "seabios, ovmf")  # what images boot by
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_SOURCE_IGNORE_FILES /build/ /\\.git/)

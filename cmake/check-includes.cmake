@@ -20,7 +20,8 @@ set(machine "devices/storage;devices/virtio;devices/display;devices/legacy;devic
 set(qmp "machine;chardev;state;loop;base")
 set(gdb "machine;vcpu;base")
 set(cli "machine;qmp;gdb;loop;sandbox;base")
-set(rooms base state loop memory sandbox kvm vcpu block net chardev boot devices/pci devices/storage devices/legacy devices/virtio devices/display machine qmp gdb cli)
+set(verbs "cli;machine;block;base")
+set(rooms base state loop memory sandbox kvm vcpu block net chardev boot devices/pci devices/storage devices/legacy devices/virtio devices/display machine qmp gdb cli verbs)
 
 set(bad "")
 function(check_file file room)

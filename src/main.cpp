@@ -4,13 +4,12 @@
 #include <vector>
 
 #include "cli/run.h"
-#include "cli/verbs.h"
+#include "verbs/verbs.h"
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   if (words.empty() || !nandu::IsVerb(words[0])) {
     return nandu::RunCommandLine(words);
   }
-  const nandu::VerbOutcome outcome = nandu::RunVerb(words);
-  return outcome.run ? nandu::RunCommandLine(outcome.run_arguments) : outcome.status;
+  return nandu::RunVerb(words);
 }

@@ -16,6 +16,8 @@ constexpr std::string_view kIntroduction =
     "       nandu COMMAND [arguments]     'nandu help' lists the commands\n"
     "\n"
     "Examples:\n"
+    "  A cloud image, with a user who comes in by ssh (nandu run --help):\n"
+    "    nandu run debian.qcow2 --user me --ssh-key ~/.ssh/id_ed25519.pub --ssh 2222\n"
     "  A Linux kernel on this terminal (Ctrl-a x ends it):\n"
     "    nandu -m 512 -kernel vmlinuz -initrd initrd.img -append console=ttyS0 -nographic\n"
     "  The same with a disk, a network card on tap0 and four vCPUs:\n"
@@ -81,56 +83,6 @@ std::string AccelHelpText() { return "Accelerators supported in nandu binary:\nk
 
 std::string ChardevHelpText() {
   return "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  socket\n  stdio\n";
-}
-
-std::string CompletionScript(const std::string& shell) {
-  std::string words;
-  for (const OptionSpec& option : OptionTable()) {
-    if (option.handling == Handling::kWorks) {
-      words += Format("{}-{}", words.empty() ? "" : " ", option.name);
-    }
-  }
-  if (shell == "bash") {
-    return Format(
-        "# bash completion for nandu\n"
-        "_nandu() {{\n"
-        "  local word=${{COMP_WORDS[COMP_CWORD]}}\n"
-        "  if [[ $word == -* ]]; then\n"
-        "    COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n"
-        "  elif [[ $COMP_CWORD -eq 1 ]]; then\n"
-        "    COMPREPLY=($(compgen -W 'run options devices completion help version' -- \"$word\"))\n"
-        "  else\n"
-        "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
-        "  fi\n"
-        "}}\n"
-        "complete -o filenames -F _nandu nandu\n",
-        words);
-  }
-  if (shell == "zsh") {
-    std::string script = "#compdef nandu\nlocal -a options=(\n";
-    for (const OptionSpec& option : OptionTable()) {
-      if (option.handling == Handling::kWorks && !option.text.empty()) {
-        std::string text(option.text);
-        std::erase_if(text, [](char c) { return c == '\'' || c == '[' || c == ']'; });
-        std::ranges::replace(text, ':', ';');
-        script += Format("  '-{}[{}]{}'\n", option.name, text, option.takes_value ? ":value:_files" : "");
-      }
-    }
-    return script + ")\n_arguments $options\n";
-  }
-  if (shell == "fish") {
-    std::string script;
-    for (const OptionSpec& option : OptionTable()) {
-      if (option.handling == Handling::kWorks) {
-        std::string text(option.text);
-        std::erase(text, '\'');
-        script +=
-            Format("complete -c nandu -o {} {}-d '{}'\n", option.name, option.takes_value ? "-r " : "", text);
-      }
-    }
-    return script;
-  }
-  return {};
 }
 
 }  // namespace nandu

@@ -10,7 +10,5 @@ std::string VersionText();
 std::string MachineHelpText();
 std::string AccelHelpText();
 std::string ChardevHelpText();
-// Shell completion for "bash", "zsh" or "fish", made from the option table; empty for another shell.
-std::string CompletionScript(const std::string& shell);
 
 }  // namespace nandu

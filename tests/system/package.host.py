@@ -15,10 +15,11 @@ def deb_holds_binary_manual_and_completion(nandu):
     path = nandu.file(deb)
     listing = subprocess.run(["dpkg-deb", "--contents", path], capture_output=True, text=True, check=True).stdout
     for name in ("./usr/bin/nandu", "./usr/share/man/man1/nandu.1", "./usr/share/bash-completion/completions/nandu",
-                 "./usr/share/zsh/vendor-completions/_nandu", "./usr/share/fish/vendor_completions.d/nandu.fish", "./usr/share/doc/nandu/LICENSE", "/nandu/slirp.so"):
+                 "./usr/share/zsh/vendor-completions/_nandu", "./usr/share/fish/vendor_completions.d/nandu.fish", "./usr/share/doc/nandu/LICENSE", "/nandu/slirp.so",
+                 "/nandu/archive.so"):
         assert name in listing, (name, listing)
     depends = subprocess.run(["dpkg-deb", "--field", path, "Depends"], capture_output=True, text=True, check=True).stdout
-    assert [word.split()[0] for word in depends.split(",")] == ["libc6", "libslirp0"], depends
+    assert [word.split()[0] for word in depends.split(",")] == ["libarchive13", "libc6", "libslirp0"], depends
     target = nandu.file("root")
     subprocess.run(["dpkg-deb", "--extract", path, target], check=True)
     version = subprocess.run([os.path.join(target, "usr/bin/nandu"), "-version"], capture_output=True, text=True, check=True).stdout
@@ -44,6 +45,9 @@ def completion_is_valid_bash(nandu):
     words = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=(nandu -ker); COMP_CWORD=1; _nandu; echo ${{COMPREPLY[@]}}"],
                            capture_output=True, text=True, check=True).stdout
     assert words.split() == ["-kernel"], words
+    words = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=(nandu run --cl); COMP_CWORD=2; _nandu; echo ${{COMPREPLY[@]}}; "
+                            "COMP_WORDS=(nandu bo); COMP_CWORD=1; _nandu; echo ${COMPREPLY[@]}"], capture_output=True, text=True, check=True).stdout
+    assert words.split() == ["--cloud-init", "boot-test"], words
 
 
 def binary_is_lean(nandu):
