@@ -1,10 +1,14 @@
 // What tests/system/qcow2.host.py compares with qemu-img: the qcow2 node and library without a VM around
 // them.
 //
-//   qcow2_tool dump IMAGE OUT              every byte the disk shows, as a raw file
-//   qcow2_tool work IMAGE SEED COUNT OUT   COUNT random operations on the disk, as a guest would; OUT is what
-//   it must hold then qcow2_tool create IMAGE SIZE [KEY=VALUE...] qcow2_tool check IMAGE prints "CORRUPTIONS
-//   LEAKS" qcow2_tool snapshot IMAGE create|apply|delete NAME qcow2_tool resize IMAGE SIZE
+//   qcow2_tool dump IMAGE OUT               every byte the disk shows, as a raw file
+//   qcow2_tool work IMAGE SEED COUNT OUT    COUNT random operations on the disk, as a guest would; OUT is
+//   what it must hold then qcow2_tool create IMAGE SIZE [KEY=VALUE...] qcow2_tool check IMAGE prints
+//   "CORRUPTIONS LEAKS" qcow2_tool snapshot IMAGE create|apply|delete NAME qcow2_tool resize IMAGE SIZE
+//   qcow2_tool cuts DIR SEED COUNT SIZE [KEY=VALUE...]   COUNT images as a power cut leaves them, each at a
+//   random write of a
+//                                           random workload with any part of what was not flushed:
+//                                           DIR/0.qcow2 ...
 #include <boost/json/object.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +21,7 @@
 #include "block/file_geometry.h"
 #include "block/qcow2/create.h"
 #include "support/block_request.h"
+#include "support/fault_file.h"
 #include "support/manual_loop.h"
 #include "unit/block/qcow2/disk_model.h"
 
@@ -167,10 +172,11 @@ void Work(const std::string& image, uint64_t seed, uint64_t count, const std::st
   Save(out, model.content);
 }
 
-void MakeImage(const std::vector<std::string>& words) {
+// SIZE [KEY=VALUE...]
+CreateOptions CreateFrom(const std::vector<std::string>& words) {
   CreateOptions options;
-  options.size_bytes = std::strtoull(words.at(1).c_str(), nullptr, 10);
-  for (size_t i = 2; i < words.size(); ++i) {
+  options.size_bytes = std::strtoull(words.at(0).c_str(), nullptr, 10);
+  for (size_t i = 1; i < words.size(); ++i) {
     const size_t equals = words[i].find('=');
     const std::string key = words[i].substr(0, equals);
     const std::string value = words[i].substr(equals + 1);
@@ -199,8 +205,42 @@ void MakeImage(const std::vector<std::string>& words) {
       Die("unknown option " + key);
     }
   }
+  return options;
+}
+
+void MakeImage(const std::vector<std::string>& words) {
+  const CreateOptions options = CreateFrom({words.begin() + 1, words.end()});
   Library made(words.at(0), O_RDWR | O_CREAT | O_TRUNC);
   Must(Create(*made.file, options));
+}
+
+void Cuts(const std::string& directory, uint64_t seed, uint64_t count, const CreateOptions& options) {
+  MemoryFile fresh;
+  Must(Create(fresh, options));
+  PowerCutFile file(fresh.bytes);
+  DiskModel model(options.size_bytes, seed);
+  MemoryFile backing;
+  if (!options.backing_file.empty()) {
+    backing.bytes = model.RandomBytes(options.size_bytes / 2);
+    std::copy(backing.bytes.begin(), backing.bytes.end(), model.content.begin());
+    Save(directory + "/" + options.backing_file, backing.bytes);
+  }
+  const std::unique_ptr<Image> image =
+      Must(Image::Open({.file = &file,
+                        .backing = options.backing_file.empty() ? nullptr : &backing,
+                        .writable = true,
+                        .discard_freed = true}));
+  std::mt19937 random(static_cast<unsigned>(seed));
+  constexpr unsigned kOneOf = 7;  // not at every write, so that cuts lie far apart
+  uint64_t cuts = 0;
+  file.on_write = [&] {
+    if (cuts < count && random() % kOneOf == 0) {
+      Save(directory + "/" + std::to_string(cuts++) + ".qcow2", file.Cut(random));
+    }
+  };
+  while (cuts < count) {
+    Must(model.Do(*image, model.Next()));
+  }
 }
 
 void Snapshots(const std::string& path, const std::string& verb, const std::string& name) {
@@ -227,6 +267,9 @@ void Run(const std::vector<std::string>& words) {
          std::strtoull(words.at(3).c_str(), nullptr, 10), words.at(4));
   } else if (verb == "create") {
     MakeImage({words.begin() + 1, words.end()});
+  } else if (verb == "cuts") {
+    Cuts(image, std::strtoull(words.at(2).c_str(), nullptr, 10),
+         std::strtoull(words.at(3).c_str(), nullptr, 10), CreateFrom({words.begin() + 4, words.end()}));
   } else if (verb == "check") {
     Library library(image, O_RDONLY);
     const CheckReport report = Must(library.Open(false)->Check());
