@@ -179,8 +179,8 @@ Result<std::shared_ptr<GraphNode>> BlockGraph::BuildDrive(const DriveOptions& dr
                           {.file = protocol, .data_file = nullptr, .backing = nullptr}, false, below,
                           format.empty() ? FormatFrom::kFirstBytes : FormatFrom::kOptions);
   }
-  if (format.empty()) {
-    raw.format_guessed = true;
+  raw.format_guessed = format.empty();
+  if (raw.format_guessed && !file.read_only) {
     Log(LogLevel::kWarning,
         "the format of {} was not given and looks like raw; the guest may not write another format's "
         "signature to its "

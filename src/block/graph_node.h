@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,29 @@ struct FileBackend;
 struct NodeUser {
   std::string name;
   ImageUse use;
+};
+
+// What a qcow2 image says of itself.
+struct Qcow2Info {
+  struct Snapshot {
+    std::string id, name;
+    uint64_t vm_state_bytes = 0;
+    uint32_t seconds = 0, nanoseconds = 0;  // since 1970
+    uint64_t vm_clock_ns = 0;
+  };
+  uint32_t version = 3;
+  uint64_t cluster_bytes = 0;
+  uint32_t refcount_bits = 16;
+  bool zstd = false;
+  bool lazy_refcounts = false;
+  bool extended_l2 = false;
+  bool corrupt = false;
+  bool dirty = false;          // when it was opened
+  std::string backing_file;    // as it is written there; empty: none
+  std::string backing_format;  // the same
+  std::string data_file;       // the same
+  bool raw_data_file = false;
+  std::vector<Snapshot> snapshots;
 };
 
 // What the queries of the monitor tell about a node.
@@ -38,6 +62,7 @@ struct NodeInfo {
   bool write_cache = true;
   DetectZeroes detect_zeroes = DetectZeroes::kOff;
   std::vector<std::string> users;
+  std::optional<Qcow2Info> qcow2;
 };
 
 class GraphNode : public BlockNode {

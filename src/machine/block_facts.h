@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/described.h"
+#include "block/graph_node.h"
 
 namespace nandu {
 
@@ -24,6 +26,8 @@ struct ImageFacts {
   bool writeback = true;
   bool direct = false;
   bool no_flush = false;
+  std::optional<Qcow2Info> qcow2;
+  std::vector<ImageFacts> below;  // the images under it, the nearest first; each of theirs is empty
 };
 
 // A -drive, or a disk that names a node.

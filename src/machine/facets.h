@@ -94,6 +94,7 @@ class BlockFacet {
   virtual ~BlockFacet() = default;
 
   virtual std::vector<BlockFacts> QueryBlock() const = 0;
+  virtual std::vector<ImageFacts> QueryNodes() const = 0;  // every node, in the order of their names
   // A node's name or a -drive's id. `done` runs once, when the image has that size and the guest was told.
   virtual void ResizeBlock(std::string_view name, uint64_t size_bytes,
                            UniqueFunction<void(Result<>)> done) = 0;

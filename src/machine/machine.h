@@ -72,6 +72,7 @@ class Machine final : public LifecycleFacet,
 
   // BlockFacet
   std::vector<BlockFacts> QueryBlock() const override;
+  std::vector<ImageFacts> QueryNodes() const override;
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override;
 
   // DisplayFacet

@@ -19,6 +19,17 @@ ImageFacts ImageOf(const NodeInfo& node) {
   facts.writeback = node.write_cache;
   facts.direct = node.direct;
   facts.no_flush = node.no_flush;
+  facts.qcow2 = node.qcow2;
+  return facts;
+}
+
+// With the images under it.
+ImageFacts ChainOf(const BlockGraph& blocks, const NodeInfo& node) {
+  ImageFacts facts = ImageOf(node);
+  for (std::optional<NodeInfo> below = blocks.InfoOf(node.backing); below;
+       below = blocks.InfoOf(below->backing)) {
+    facts.below.push_back(ImageOf(*below));
+  }
   return facts;
 }
 
@@ -35,10 +46,18 @@ std::string Machine::Impl::QdevName(size_t device, std::string_view part) const 
   return Format("/machine/peripheral-anon/device[{}]{}", before, part);
 }
 
+std::vector<ImageFacts> Machine::QueryNodes() const {
+  std::vector<ImageFacts> all;
+  for (const NodeInfo& node : impl_->backends.blocks.Nodes()) {
+    all.push_back(ChainOf(impl_->backends.blocks, node));
+  }
+  return all;
+}
+
 std::vector<BlockFacts> Machine::QueryBlock() const {
   const auto image_of = [this](const std::string& node) {
     const std::optional<NodeInfo> info = impl_->backends.blocks.InfoOf(node);
-    return info ? std::optional(ImageOf(*info)) : std::nullopt;
+    return info ? std::optional(ChainOf(impl_->backends.blocks, *info)) : std::nullopt;
   };
   std::vector<BlockFacts> drives;
   for (const DriveConfig& drive : impl_->config.drives) {

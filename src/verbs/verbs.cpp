@@ -24,12 +24,18 @@ constexpr std::string_view kVerbs[] = {"run",     "boot-test", "ps",         "co
 
 void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+// The range stands in the text or in the error, not beside the option's name.
+CLI::Validator Quiet(CLI::Validator validator) {
+  validator.description("");
+  return validator;
+}
+
 // What every VM made of an image takes.
 void AddImageOptions(CLI::App* app, RunOptions* run) {
   app->add_option("--format", run->format, "the image's format, where its content does not say it")
-      ->check(CLI::IsMember({"raw", "qcow2"}));
+      ->check(Quiet(CLI::IsMember({"raw", "qcow2"})));
   app->add_option("--cpus", run->cpus, "virtual processors (2, or what the host has)")
-      ->check(CLI::Range(1, 288));
+      ->check(Quiet(CLI::Range(1, 288)));
   app->add_option("--memory", run->memory, "memory")->capture_default_str();
   app->add_option("--disk", run->disks, "one more disk; may be given several times")->allow_extra_args(false);
   app->add_option("--net", run->net, "user, tap:NAME or none")->capture_default_str();
@@ -108,14 +114,14 @@ struct Commands {
     AddImageOptions(app, &run_options);
     app->add_option("--name", run_options.name, "the VM's name (the image's)");
     app->add_option("--ssh", run_options.ssh_port, "this port of the host is the guest's ssh")
-        ->check(CLI::Range(1, 65535));
+        ->check(Quiet(CLI::Range(1, 65535)));
     app->add_option("--forward", run_options.forwards,
                     "HOST:GUEST, a port of the host that is one of the guest; may be given several times")
         ->allow_extra_args(false);
     app->add_flag("--ephemeral", run_options.ephemeral,
                   "write nothing to the images: what the guest writes goes with the VM");
     app->add_option("--display", display, "none: there is no window yet; nandu screenshot shows the screen")
-        ->check(CLI::IsMember({"none"}));
+        ->check(Quiet(CLI::IsMember({"none"})));
     app->add_flag("--detach", run_options.detach, "leave it in the background; nandu console NAME joins it");
     app->add_flag("--print", run_options.print,
                   "print the equivalent command line of QEMU's options instead");
@@ -134,7 +140,7 @@ struct Commands {
                     "wait for a line that matches this extended regular expression (a login prompt)");
     app->add_option("--timeout", test_options.timeout_s, "seconds until it has failed")
         ->capture_default_str()
-        ->check(CLI::Range(1, 86400));
+        ->check(Quiet(CLI::Range(1, 86400)));
     app->add_option("--run", test_options.command,
                     "then log in on the console and run this; its status must be 0");
     app->add_option("--junit", test_options.junit, "write the results as JUnit XML");
@@ -144,7 +150,7 @@ struct Commands {
     app->add_option("--timeline", test_options.timeline, "write how long each stage took (.json or .svg)");
     app->add_option("--jobs", test_options.jobs, "how many images to boot at once")
         ->capture_default_str()
-        ->check(CLI::Range(1, 64));
+        ->check(Quiet(CLI::Range(1, 64)));
     app->footer(
         "With several images, {} in a file's name is the image's.\n"
         "Exit status: 0 all passed, 1 one did not, 2 a wrong command line.\n\n"
@@ -184,7 +190,7 @@ struct Commands {
     completion = app->add_subcommand("completion", "print a completion script for your shell");
     completion->add_option("shell", shell, "bash, zsh or fish")
         ->required()
-        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+        ->check(Quiet(CLI::IsMember({"bash", "zsh", "fish"})));
     completion->footer("Example:\n  nandu completion bash > /etc/bash_completion.d/nandu");
     help = app->add_subcommand("help", "list the commands");
     version = app->add_subcommand("version", "print the version");
@@ -217,6 +223,26 @@ struct Commands {
   unsigned timeout_s = 60;
 };
 
+// "--cpus N", not CLI11's "--cpus UINT:INT in [1 - 288]": what a wrong value may be, its error says.
+void NameValues(CLI::App* app) {
+  static constexpr std::pair<std::string_view, const char*> kNames[] = {
+      {"--cpus", "N"},        {"--jobs", "N"},      {"--timeout", "S"},      {"--ssh", "PORT"},
+      {"--memory", "SIZE"},   {"--net", "NET"},     {"--forward", "H:G"},    {"--user", "NAME"},
+      {"--password", "TEXT"}, {"--ssh-key", "KEY"}, {"--cloud-init", "DIR"}, {"--name", "NAME"},
+      {"--expect", "REGEX"},  {"--run", "CMD"},     {"--append", "TEXT"},    {"--format", "raw|qcow2"},
+      {"--display", "KIND"}};
+  for (CLI::Option* option :
+       app->get_options([](const CLI::Option* each) { return each->get_items_expected_max() > 0; })) {
+    const std::string name = option->get_name();
+    const auto* const known =
+        std::ranges::find_if(kNames, [&](const auto& each) { return name == each.first; });
+    option->type_name(known != std::end(kNames) ? known->second : name.starts_with("--") ? "FILE" : "");
+  }
+  for (CLI::App* verb : app->get_subcommands([](const CLI::App*) { return true; })) {
+    NameValues(verb);
+  }
+}
+
 }  // namespace
 
 bool IsVerb(std::string_view word) { return std::ranges::find(kVerbs, word) != std::end(kVerbs); }
@@ -226,6 +252,7 @@ int RunVerb(std::span<const std::string_view> arguments) {
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "print this help and exit");
   const Commands commands(&app);
+  NameValues(&app);
   const std::string overview =
       app.help();  // before parsing: afterwards it is the help of the command that was named
   std::vector<std::string> words(arguments.begin(), arguments.end());

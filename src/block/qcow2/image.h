@@ -35,11 +35,11 @@ struct OpenOptions {
   ImageFile* data_file = nullptr;   // an image with an external data file needs it
   ReadableFile* backing = nullptr;  // null: what is not allocated reads as zeroes
   bool writable = false;
-  std::optional<bool> lazy_refcounts = std::nullopt;            // absent: as the image says
-  std::optional<uint64_t> l2_cache_bytes = std::nullopt;        // absent: all of the disk's L2 tables, up to 32 MiB
+  std::optional<bool> lazy_refcounts = std::nullopt;      // absent: as the image says
+  std::optional<uint64_t> l2_cache_bytes = std::nullopt;  // absent: all of the disk's L2 tables, up to 32 MiB
   std::optional<uint64_t> refcount_cache_bytes = std::nullopt;  // absent: four clusters
-  uint64_t l2_slice_bytes = 4096;                // a power of two from 512; never more than a cluster
-  bool discard_freed = false;                    // clusters that become free are discarded in the file
+  uint64_t l2_slice_bytes = 4096;  // a power of two from 512; never more than a cluster
+  bool discard_freed = false;      // clusters that become free are discarded in the file
 };
 
 struct Snapshot {
@@ -72,6 +72,7 @@ class Image {
 
   const Header& header() const { return header_; }
   uint64_t size() const { return header_.size_bytes; }
+  bool corrupt() const { return corrupt_.load(std::memory_order_relaxed); }  // any thread
   bool writable() const { return options_.writable; }
 
   // Ranges lie within the disk.
@@ -183,7 +184,7 @@ class Image {
   std::vector<Retired> retired_;
   uint64_t retired_clusters_ = 0;
   bool lazy_refcounts_ = false;
-  bool corrupt_ = false;
+  std::atomic<bool> corrupt_{false};
   std::atomic<bool> changing_{false};  // BeginChange was there
   uint64_t decompressed_ = 0;          // the descriptor of the cluster in decompressed_bytes_; 0: none
   std::vector<std::byte> decompressed_bytes_;

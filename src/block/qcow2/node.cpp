@@ -36,6 +36,26 @@ Result<> DivideCaches(const Qcow2Config& config, uint64_t cluster_bytes, qcow2::
   return {};
 }
 
+Qcow2Info AboutImage(const qcow2::Header& header, const std::vector<qcow2::Snapshot>& snapshots) {
+  Qcow2Info about;
+  about.version = header.version;
+  about.cluster_bytes = header.cluster_bytes();
+  about.refcount_bits = 1U << header.refcount_order;
+  about.zstd = header.compression != 0;
+  about.lazy_refcounts = header.lazy_refcounts();
+  about.extended_l2 = header.extended_l2();
+  about.dirty = (header.incompatible & qcow2::kDirty) != 0;
+  about.backing_file = header.backing_file;
+  about.backing_format = header.backing_format;
+  about.data_file = header.data_file;
+  about.raw_data_file = header.raw_external_data();
+  for (const qcow2::Snapshot& snapshot : snapshots) {
+    about.snapshots.push_back({snapshot.id, snapshot.name, snapshot.vm_state_bytes, snapshot.seconds,
+                               snapshot.nanoseconds, snapshot.vm_clock_ns});
+  }
+  return about;
+}
+
 }  // namespace
 
 Qcow2Node::Qcow2Node(const Qcow2Config& config, std::shared_ptr<GraphNode> file,
@@ -117,6 +137,7 @@ Result<> Qcow2Node::OpenImage() {
   const uint64_t block = std::max(file_->backend()->offset_alignment,
                                   data_file_ != nullptr ? data_file_->backend()->offset_alignment : 1);
   image_->channels_write = header.subcluster_bytes() >= block;
+  about_ = AboutImage(header, image_->image->snapshots());
   return {};
 }
 
@@ -252,13 +273,18 @@ void Qcow2Node::ShowNewSize() {
 NodeInfo Qcow2Node::info() const {
   NodeInfo info = file_->info();
   info.child = info.node_name;
-  info.data_file = data_file_ != nullptr ? data_file_->node_name() : "";
+  if (data_file_ != nullptr) {
+    info.data_file = data_file_->node_name();
+    info.allocated_bytes += data_file_->info().allocated_bytes;
+  }
   info.backing = backing_ != nullptr ? backing_->node_name() : "";
   info.node_name = config_.node_name;
   info.driver = driver();
   info.size_bytes = image_->size_bytes;
   info.read_only = !writable_;
   info.detect_zeroes = config_.detect_zeroes;
+  info.qcow2 = about_;
+  info.qcow2->corrupt = image_->image->corrupt();
   info.users.clear();
   for (const NodeUser& user : users_) {
     info.users.push_back(user.name);

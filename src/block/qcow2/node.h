@@ -71,6 +71,7 @@ class Qcow2Node final : public GraphNode {
   const std::shared_ptr<GraphNode> backing_;
   const std::shared_ptr<qcow2::NodeImage> image_;
   bool writable_ = false;
+  Qcow2Info about_;  // what does not change while it is open
   bool released_ = false;
   std::atomic<uint64_t> new_size_bytes_{0};  // from ResizeImage to ShowNewSize
   std::vector<GraphNode*> used_;             // children that know of us

@@ -27,6 +27,7 @@ class FakeMachine final : public LifecycleFacet,
   ActionChanges actions;  // of the last set-action
   std::optional<std::string> generation_guid;
   std::vector<BlockFacts> blocks;
+  std::vector<ImageFacts> nodes;
 
   void FinishPending(Result<> result = {}) { std::exchange(pending, nullptr)(std::move(result)); }
 
@@ -66,6 +67,7 @@ class FakeMachine final : public LifecycleFacet,
   }
 
   std::vector<BlockFacts> QueryBlock() const override { return blocks; }
+  std::vector<ImageFacts> QueryNodes() const override { return nodes; }
   void ResizeBlock(std::string_view name, uint64_t size_bytes, UniqueFunction<void(Result<>)> done) override {
     calls.push_back(Format("resize {} {}", name, size_bytes));
     Finish(std::move(done));

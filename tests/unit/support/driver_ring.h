@@ -2,6 +2,7 @@
 // used. One thread, which may be another than the device's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -374,7 +375,8 @@ class DriverRing {
       return std::nullopt;
     }
     const Used used{guest_.Load<uint16_t>(at + 12), guest_.Load<uint32_t>(at + 8)};
-    const size_t slot = next_used_ + slots_of_id_.at(used.id).size();
+    // An id that is not out, which a malformed chain of ours brought about, is one step all the same.
+    const size_t slot = next_used_ + std::max<size_t>(slots_of_id_.at(used.id).size(), 1);
     used_wrap_ = used_wrap_ != (slot >= options_.size);
     next_used_ = static_cast<uint16_t>(slot % options_.size);
     Free(used.id);
