@@ -35,6 +35,7 @@ class Builder {
   Result<> Uuid(std::string_view text);
   Result<> Action(std::string_view text);
   Result<> Overcommit(std::string_view text);
+  Result<> AddFd(std::string_view text);
 
   // builder_clock.cpp
   Result<> Rtc(std::string_view text);

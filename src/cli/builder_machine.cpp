@@ -263,4 +263,22 @@ Result<> Builder::Overcommit(std::string_view text) {
   return list.Finish();
 }
 
+Result<> Builder::AddFd(std::string_view text) {
+  PropertyList list = TRY(PropertyList::Parse(text, ""));
+  for (const char* needed : {"fd", "set"}) {
+    if (!list.Has(needed)) {
+      return Fail(Errc::kInvalidArgument, "{}= is missing: -add-fd fd=DESCRIPTOR,set=NUMBER[,opaque=TEXT]",
+                  needed);
+    }
+  }
+  AddFdConfig add;
+  add.fd = static_cast<int>(TRY(list.TakeNumber("fd", 0, 0, INT32_MAX)));
+  add.set = TRY(list.TakeNumber("set", 0, 0, INT32_MAX));
+  if (list.Has("opaque")) {
+    add.opaque = list.Take("opaque");
+  }
+  config_.add_fds.push_back(std::move(add));
+  return list.Finish();
+}
+
 }  // namespace nandu

@@ -28,6 +28,7 @@ Result<> Builder::Take(const Token& token) {
       {"numa", &Builder::Numa},
       {"action", &Builder::Action},
       {"overcommit", &Builder::Overcommit},
+      {"add-fd", &Builder::AddFd},
       {"rtc", &Builder::Rtc},
       {"device", &Builder::Device},
       {"drive", &Builder::Drive},

@@ -47,6 +47,7 @@ constexpr Shown kShown[] = {
     {"vga", "unit_cli.CommandLine.AGraphicsCardIsThereUnlessSomethingSaysOtherwise"},
     {"no-hpet", "board.lab.without_hpet_the_clock_has_its_interrupt"},
     {"smbios", "unit_boot.Smbios.FieldsAreQemus"},
+    {"add-fd", "startup.kvm.descriptors_handed_in_are_files"},
     {"no-acpi", "firmware.lab.a_board_without_acpi"},
     {"acpitable", "firmware.lab.a_table_of_the_users_is_qemus"},
     {"netdev", "usernet.lab.a_user_network_needs_no_root"},

@@ -112,6 +112,13 @@ struct SmbiosConfig {
   bool entry_point_64 = false;       // -machine smbios-entry-point-type=64
 };
 
+// -add-fd.
+struct AddFdConfig {
+  int fd = -1;
+  int64_t set = 0;
+  std::optional<std::string> opaque;
+};
+
 // -acpitable.
 struct AcpiTableConfig {
   AcpiTableFields fields;
@@ -211,6 +218,7 @@ struct MachineConfig {
   bool nographic = false;                         // what firmware is told of it: talk to the serial port
   std::vector<std::string> firmware_directories;  // -L, in order; searched before the distribution's
 
+  std::vector<AddFdConfig> add_fds;
   std::vector<OptionBag> iothreads;  // -object iothread,id=...
   std::vector<OptionBag> blockdevs;  // in order
   std::vector<DriveConfig> drives;

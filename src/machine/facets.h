@@ -100,6 +100,26 @@ class BlockFacet {
                            UniqueFunction<void(Result<>)> done) = 0;
 };
 
+// Descriptors that were handed in (-add-fd), in numbered sets.
+struct FdSetFacts {
+  struct Member {
+    int fd = -1;
+    std::optional<std::string> opaque;
+  };
+  int64_t id = 0;
+  std::vector<Member> members;
+};
+class DescriptorFacet {
+ public:
+  DescriptorFacet() = default;
+  DescriptorFacet(const DescriptorFacet&) = delete;
+  DescriptorFacet& operator=(const DescriptorFacet&) = delete;
+  virtual ~DescriptorFacet() = default;
+
+  virtual std::vector<FdSetFacts> QueryFdSets() const = 0;
+  virtual Result<> RemoveFd(int64_t id, std::optional<int> fd) = 0;  // without fd: all of the set
+};
+
 // Drives whose media change. Each `done` runs once, when what was asked for has happened.
 class MediaFacet {
  public:

@@ -27,6 +27,7 @@ class Machine final : public LifecycleFacet,
                       public BlockFacet,
                       public DisplayFacet,
                       public NetFacet,
+                      public DescriptorFacet,
                       public EventFacet {
  public:
   // Opens, locks and listens, makes the board, and leaves it reset and paused. Whatever fails is a sentence,
@@ -69,6 +70,10 @@ class Machine final : public LifecycleFacet,
   // BalloonFacet
   std::optional<uint64_t> GuestMemoryBytes() const override;
   bool SetGuestMemoryTarget(uint64_t bytes) override;
+
+  // DescriptorFacet
+  std::vector<FdSetFacts> QueryFdSets() const override;
+  Result<> RemoveFd(int64_t id, std::optional<int> fd) override;
 
   // BlockFacet
   std::vector<BlockFacts> QueryBlock() const override;

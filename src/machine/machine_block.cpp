@@ -35,6 +35,23 @@ ImageFacts ChainOf(const BlockGraph& blocks, const NodeInfo& node) {
 
 }  // namespace
 
+// What the disks are going to lock is tried before there is a VM, whose making and unmaking takes a busy host
+// seconds: an image that somebody else holds is told at once.
+Result<> Machine::Impl::TryImages() {
+  for (const DeviceConfig& device : config.devices) {
+    const boost::json::value* const drive = device.options.values.if_contains("drive");
+    if (drive == nullptr || !drive->is_string() || !backends.blocks.InfoOf(drive->as_string())) {
+      continue;
+    }
+    const bool reads = device.driver.ends_with("-cd");
+    TRY(Prefix(
+        backends.blocks.Claim(drive->as_string(), device.driver,
+                              reads ? BlockGraph::Sharing::kReading : BlockGraph::Sharing::kShareWrites),
+        device.options.source));
+  }
+  return {};
+}
+
 // As QEMU names them: by id, unless the disk is a part of a device; devices without an id are numbered.
 std::string Machine::Impl::QdevName(size_t device, std::string_view part) const {
   if (const std::string& id = config.devices[device].id; !id.empty()) {

@@ -38,6 +38,7 @@ Machine::Impl::~Impl() {
 }
 
 Result<> Machine::Impl::Build() {
+  TRY(TakeDescriptors());
   TRY(OpenBootFiles());
   TRY(OpenBackends());
   TRY(BuildBoard());
@@ -118,7 +119,7 @@ Result<> Machine::Impl::OpenBackends() {
     const std::string id = take("id");
     TRY(Prefix(backends.netdevs.Add(type, id, options), netdev.source));
   }
-  return {};
+  return TryImages();
 }
 
 Result<> Machine::Impl::BuildBoard() {

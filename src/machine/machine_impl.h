@@ -36,7 +36,9 @@ struct Machine::Impl {
   // devices, then what boots.
   Result<> Build();
 
+  Result<> TakeDescriptors();  // machine_descriptors.cpp
   Result<> OpenBackends();
+  Result<> TryImages();  // machine_block.cpp
   Result<> OpenBootFiles();
   // machine_tables.cpp
   Result<> ReadSmbiosFiles();

@@ -6,6 +6,7 @@
 #include "base/number_text.h"
 #include "qmp/commands/balloon.h"
 #include "qmp/commands/block.h"
+#include "qmp/commands/descriptors.h"
 #include "qmp/commands/display.h"
 #include "qmp/commands/human.h"
 #include "qmp/commands/machine.h"
@@ -50,6 +51,7 @@ Result<std::unique_ptr<Monitors>> Monitors::Create(ControlLoop& loop, Machine& m
   BindMachineCommands(monitors->server_.registry(), machine, machine);
   BindBalloonCommands(monitors->server_.registry(), machine);
   BindBlockCommands(monitors->server_.registry(), machine);
+  BindDescriptorCommands(monitors->server_.registry(), machine);
   BindMediaCommands(monitors->server_.registry(), machine.media());
   BindDisplayCommands(monitors->server_.registry(), machine);
   DeclareNetworkEvents(monitors->server_.registry());

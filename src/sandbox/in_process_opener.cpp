@@ -45,6 +45,9 @@ Result<UniqueFd> MakeSocket() {
 class InProcessOpener final : public Opener {
  public:
   Result<UniqueFd> Open(const std::string& path, int flags, mode_t mode) override {
+    if (const std::optional<int64_t> set = FdSetOf(path)) {
+      return Prefix(fd_sets().Open(*set, flags), "cannot open " + path);
+    }
     UniqueFd fd;
     do {
       fd.Reset(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, mode));

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "sandbox/fd_sets.h"
 
 namespace nandu {
 
@@ -20,7 +21,8 @@ class Opener {
   Opener& operator=(const Opener&) = delete;
   virtual ~Opener() = default;
 
-  // open(2); O_CLOEXEC and O_NOCTTY are added. `mode` is for O_CREAT.
+  // open(2); O_CLOEXEC and O_NOCTTY are added. `mode` is for O_CREAT. /dev/fdset/N is a descriptor that was
+  // handed in.
   virtual Result<UniqueFd> Open(const std::string& path, int flags, mode_t mode = 0) = 0;
   virtual Result<UniqueFd> OpenDirectory(const std::string& path) = 0;
 
@@ -31,6 +33,11 @@ class Opener {
   virtual Result<UniqueFd> ListenUnix(const std::string& path, UnixNamespace in = UnixNamespace::kPath) = 0;
   // What nandu made and leaves behind no more: sockets, pid files. Absent is fine.
   virtual Result<> Remove(const std::string& path) = 0;
+
+  FdSets& fd_sets() { return fd_sets_; }
+
+ private:
+  FdSets fd_sets_;
 };
 
 // Opens with this process's own rights.

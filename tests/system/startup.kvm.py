@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from nandu import REFUSAL_S, Qmp, make_rom, run_cases
+from nandu import REFUSAL_S, Program, Qmp, make_rom, run_cases
 
 QEMU = "qemu-system-x86_64"
 OUT_F4 = b"\xe6\xf4"  # out 0xf4, al: the first instruction after reset, al = 0
@@ -33,6 +33,40 @@ def debugcon_writes_a_file(nandu):
     nandu.run(*BOARD, "-bios", rom, "-debugcon", f"file:{log}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04")
     with open(log, "rb") as file:
         assert file.read() == b"N"
+
+
+def descriptors_handed_in_are_files(nandu):
+    """A pipe that takes what the guest prints, as libvirt hands in its log daemon's; query-fdsets and remove-fd answer as QEMU's."""
+    rom = make_rom(nandu.file("rom"), b"\xb0\x4e\xe6\xe9\xeb\xfc")  # mov al, 'N'; out 0xe9, al; jmp to the out
+    told = []
+    for program in (nandu.path, QEMU):
+        reader, writer = os.pipe()
+        os.set_inheritable(writer, True)
+        qmp = nandu.file(f"{os.path.basename(program)}.qmp")
+        process = Program(program, nandu.directory).start(
+            *BOARD, "-bios", rom, "-qmp", f"unix:{qmp},server=on,wait=off", "-add-fd", f"set=2,fd={writer},opaque=serial0-log", "-add-fd", f"fd={writer},set=7",
+            "-chardev", "file,id=log,path=/dev/fdset/2,append=on", "-device", "isa-debugcon,chardev=log", pass_fds=[writer])
+        nandu.processes.append(process)
+        os.close(writer)
+        assert os.read(reader, 1) == b"N"
+        session = Qmp(qmp, 60, process)
+        sets = session.command("query-fdsets")["return"]
+        answers = [session.command("remove-fd", **{"fdset-id": 7}), session.command("remove-fd", **{"fdset-id": 7}),
+                   session.command("remove-fd", **{"fdset-id": 2, "fd": 12345})]
+        left = session.command("query-fdsets")["return"]
+        for a_set in (*sets, *left):
+            for member in a_set["fds"]:
+                assert member.pop("fd") > 2
+        told.append((sorted(sets, key=str), answers, left))
+        session.command("quit")
+        process.wait(timeout=60)
+        os.close(reader)
+    assert told[0] == told[1], told
+    assert told[0][2] == [{"fdset-id": 2, "fds": [{"opaque": "serial0-log"}]}], told
+    _refused(nandu, [*BOARD, "-add-fd", "fd=1,set=0"], "standard input, output and errors")
+    _refused(nandu, [*BOARD, "-add-fd", "fd=99,set=0"], "there is no such descriptor")
+    _refused(nandu, [*BOARD, "-add-fd", "fd=99"], "set= is missing")
+    _refused(nandu, [*BOARD, "-drive", "file=/dev/fdset/9,format=raw,if=virtio"], "there is no descriptor set 9")
 
 
 def triple_fault_with_no_reboot_ends_with_zero(nandu):
@@ -215,6 +249,6 @@ def running_vm_maps_libc_alone(nandu):
 
 
 if __name__ == "__main__":
-    run_cases([debug_exit_status_is_qemus, debug_exit_carries_the_value, debugcon_writes_a_file, triple_fault_with_no_reboot_ends_with_zero,
+    run_cases([debug_exit_status_is_qemus, debug_exit_carries_the_value, debugcon_writes_a_file, descriptors_handed_in_are_files, triple_fault_with_no_reboot_ends_with_zero,
                sigterm_ends_it_and_leaves_nothing, qmp_steers_the_vm, threads_are_named_as_asked, more_vcpus_than_eight_bits_name, daemonize_returns_when_the_vm_is_ready,
                daemonize_reports_failure, bad_input_is_one_sentence, locked_image_is_refused_both_ways, no_kvm_is_one_sentence, running_vm_maps_libc_alone])
