@@ -136,7 +136,8 @@ class BootRun {
   }
   std::string WhereItWas() const {
     return Format("after {}; {}", NameOf(watch_.stages().back().stage),
-                  watch_.last_line().empty() ? std::string("nothing was printed") : "the last line: " + watch_.last_line());
+                  watch_.last_line().empty() ? std::string("nothing was printed")
+                                             : "the last line: " + watch_.last_line());
   }
   bool EndedEarly(std::string_view before) {
     const int status = guest_.Wait();

@@ -79,10 +79,10 @@ void MakeAbsolute(RunOptions* options) {
 
 void SayHowToLeave(const RunOptions& options) {
   if (options.detach) {
-    Note(Format("{} runs; its console: nandu console {}; power it off: nandu stop {}", options.name,
-                options.name, options.name));
+    Note(Format("{} goes to the background; its console: nandu console {}; power it off: nandu stop {}",
+                options.name, options.name, options.name));
   } else if (::isatty(STDIN_FILENO) != 0) {
-    Note(Format("{} runs here; Ctrl-a x ends it at once, Ctrl-a h helps; from elsewhere: nandu stop {}",
+    Note(Format("{} starts here; Ctrl-a x ends it at once, Ctrl-a h helps; from elsewhere: nandu stop {}",
                 options.name, options.name));
   }
   if (options.ssh_port) {
@@ -166,6 +166,9 @@ Result<int> Run(RunOptions options) {
 int RunImage(RunOptions options) {
   if (options.name.empty()) {
     options.name = NameFromImage(options.image);
+  }
+  if (options.cpus == 0) {
+    options.cpus = UsualCpus();
   }
   return StatusOf(Run(std::move(options)));
 }

@@ -101,12 +101,15 @@ Result<> AddFirmware(const RunOptions& options, const RunPlaces& places, Words* 
 
 }  // namespace
 
+unsigned UsualCpus() {
+  constexpr unsigned kUsual = 2;
+  return std::clamp(std::thread::hardware_concurrency(), 1U, kUsual);
+}
+
 Result<std::vector<std::string>> PlanRun(const RunOptions& options, const std::string& image_format,
                                          const std::vector<std::string>& disk_formats,
                                          const RunPlaces& places) {
-  constexpr unsigned kUsualCpus = 2;
-  const unsigned cpus =
-      options.cpus != 0 ? options.cpus : std::clamp(std::thread::hardware_concurrency(), 1U, kUsualCpus);
+  const unsigned cpus = options.cpus != 0 ? options.cpus : UsualCpus();
   const char* const snapshot = options.ephemeral ? ",snapshot=on" : "";
   Words words;
   words.Add("-name", Format("guest={}", Doubled(options.name)));

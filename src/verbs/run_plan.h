@@ -27,6 +27,9 @@ Result<std::vector<std::string>> PlanRun(const RunOptions& options, const std::s
 inline constexpr const char* kUefiCode = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 inline constexpr const char* kUefiVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
+// What a VM has where nobody says: two processors, or what the host has.
+unsigned UsualCpus();
+
 // The words as a line for a shell.
 std::string ShellLine(const std::vector<std::string>& words);
 

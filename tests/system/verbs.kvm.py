@@ -40,8 +40,9 @@ def _disk(nandu, name, text=UP):
 
 
 def _verb(nandu, *words, timeout=PATIENCE_S, **options):
-    """With a place for running VMs of this test's own."""
-    environment = {**os.environ, "XDG_RUNTIME_DIR": nandu.directory, "XDG_STATE_HOME": nandu.file("state")}
+    """With places of this test's own for running VMs, their state and what is temporary."""
+    os.makedirs(nandu.file("tmp"), exist_ok=True)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": nandu.directory, "XDG_STATE_HOME": nandu.file("state"), "TMPDIR": nandu.file("tmp")}
     return nandu.run(*words, env=environment, timeout=timeout, **options)
 
 
@@ -83,7 +84,7 @@ def an_image_that_boots_passes(nandu):
     assert len(drawing.findall("{http://www.w3.org/2000/svg}rect")) == 6, "a bar for each stage, and the background"
     with open(disk, "rb") as file:
         assert file.read() == before, "a test writes to no image"
-    assert not [name for name in os.listdir("/tmp") if name.startswith("nandu-boot-")], "a test leaves nothing behind"
+    assert os.listdir(nandu.file("tmp")) == [], "a test leaves nothing behind"
 
 
 def what_is_wrong_is_the_reason(nandu):
@@ -128,7 +129,7 @@ def a_vm_in_the_background_is_found_by_its_name(nandu):
     (line,) = _verb(nandu, "ps").stdout.splitlines()[1:]
     assert line.split()[:2] == ["web", "running"] and line.endswith(disk), line
     (vm,) = json.loads(_verb(nandu, "ps", "--json").stdout)
-    assert vm["status"] == "running" and vm["pid"] > 0, vm
+    assert vm["status"] == "running" and vm["pid"] > 0 and vm["cpus"] == 1, vm
     _refused(nandu, "a VM named 'web' is running", *_small("run", disk, "--name", "web", "--ephemeral"))
     _refused(nandu, "(did you mean 'web'?)", "pause", "wep")
 
