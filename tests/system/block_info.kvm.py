@@ -44,7 +44,7 @@ def images_are_told_as_qemu_tells_them(nandu):
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write 1M 300k", "top.qcow2"], check=True, cwd=nandu.directory, stdout=subprocess.DEVNULL)
     for snapshot in ("first", "second"):
         subprocess.run(["qemu-img", "snapshot", "-c", snapshot, "top.qcow2"], check=True, cwd=nandu.directory)
-    words = ["-drive", "file=top.qcow2,format=qcow2,if=none,id=chain,cache=none", "-device", "virtio-blk-pci,drive=chain,id=disk",
+    words = ["-drive", "file=top.qcow2,format=qcow2,if=none,id=chain,cache=unsafe", "-device", "virtio-blk-pci,drive=chain,id=disk",
              "-drive", "file=kinds.qcow2,format=qcow2,if=none,id=kinds,detect-zeroes=on", "-drive", "file=data.qcow2,format=qcow2,if=none,id=data,readonly=on",
              "-blockdev", "driver=qcow2,node-name=alone,file.driver=file,file.filename=old.qcow2,file.node-name=below,read-only=on",
              "-drive", f"file={nandu.file('base.raw')},format=raw,if=none,id=plain,readonly=on"]
