@@ -19,7 +19,7 @@ constexpr std::string_view kHelp =
     "C-a c    switch between the guest's console and the monitor\r\n"
     "C-a b    send a break (the guest's magic SysRq on a serial console)\r\n"
     "C-a t    turn timestamps on and off\r\n"
-    "C-a s    save disk changes (only with -snapshot)\r\n"
+    "C-a s    save disk changes under -snapshot (not possible yet)\r\n"
     "C-a C-a  send C-a itself\r\n";
 
 }  // namespace
@@ -242,7 +242,9 @@ void Mux::OnEscape(char key) {
         quit_();
       }
       break;
-    case 's': Say("\r\nnandu: there is nothing to save; no disk was opened with -snapshot\r\n"); break;
+    case 's':
+      Say("\r\nnandu: what is written under -snapshot goes with the VM; it cannot be saved yet\r\n");
+      break;
     case 't':
       timestamps_ = !timestamps_;
       at_line_start_ = true;

@@ -66,7 +66,7 @@ TEST_F(MuxTest, CtrlABIsABreakForTheOneInFocus) {
 TEST_F(MuxTest, CtrlAHelpsAndRefusesToSave) {
   base->Type("\x01h\x01s");
   EXPECT_NE(base->written().find("C-a x    quit"), std::string::npos);
-  EXPECT_NE(base->written().find("nothing to save"), std::string::npos);
+  EXPECT_NE(base->written().find("cannot be saved yet"), std::string::npos);
 }
 
 TEST_F(MuxTest, AnUnknownEscapeIsDropped) {
